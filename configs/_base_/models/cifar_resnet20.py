@@ -1,0 +1,11 @@
+model = dict(
+    type='ImageClassifier',
+    backbone=dict(type='CIFARResNet', depth=20, out_indices=(2,)),
+    neck=dict(type='GlobalAveragePooling'),
+    head=dict(
+        type='LinearClsHead',
+        num_classes=10,
+        in_channels=64,
+        loss=dict(type='CrossEntropyLoss', loss_weight=1.0),
+    ),
+)

@@ -1,0 +1,3 @@
+_base_ = '../dsl/resnet101_dsl_8xb32_in1k.py'
+
+model = dict(head=dict(mimicking_loss=dict(type='MimickingLoss')))

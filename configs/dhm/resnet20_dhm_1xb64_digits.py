@@ -1,0 +1,3 @@
+_base_ = '../dsl/resnet20_dsl_1xb64_digits.py'
+
+model = dict(head=dict(mimicking_loss=dict(type='MimickingLoss')))

@@ -1,0 +1,27 @@
+"""Dynamic Hierarchical Mimicking (Li & Chen, CVPR 2020) for MMPretrain.
+
+Importing the package registers its components in MMPretrain's registries. A
+config does that by itself::
+
+    custom_imports = dict(imports=['dhm_plugin'])
+
+The way of one batch:
+
+==================== ============================================================
+backbone             images -> feature maps of the stages, shallow to deep
+SideBranchNeck       feature maps -> pooled features of each branch, main last
+MultiBranchClsHead   pooled features -> logits and classification loss of each
+MimickingLoss        logits of all branches -> mimicking loss of each
+==================== ============================================================
+
+In evaluation only the main branch runs.
+"""
+
+from .compat import load_checkpoints_safely
+
+load_checkpoints_safely()
+
+from .datasets import *  # noqa: E402, F403
+from .engine import *  # noqa: E402, F403
+from .models import *  # noqa: E402, F403
+from .version import __version__  # noqa: E402, F401

@@ -1,0 +1,15 @@
+"""Reading, converting and writing checkpoints, for the tools."""
+
+from .files import CheckpointError, convert_file, read_state_dict, write_checkpoint
+from .official import official_names, official_to_dhm
+from .strip import strip_side_branches
+
+__all__ = [
+    'CheckpointError',
+    'convert_file',
+    'official_names',
+    'official_to_dhm',
+    'read_state_dict',
+    'strip_side_branches',
+    'write_checkpoint',
+]

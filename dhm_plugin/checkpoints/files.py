@@ -1,0 +1,132 @@
+"""Safe reading and all-or-nothing writing of checkpoint files."""
+
+import os
+import pickle
+import tempfile
+from pathlib import Path
+from typing import Callable, Dict, Tuple, Union
+
+import torch
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used; the message says why and what would be right."""
+
+
+def read_state_dict(
+    path: Union[str, Path],
+) -> Tuple[Dict[str, torch.Tensor], Dict[str, object]]:
+    """Read the weights of a checkpoint without running any code in it.
+
+    Args:
+        path (str | Path): A file with a bare state dict, or with a dict that has one
+            under ``state_dict``. Its keys may all begin with ``module.``, as
+            ``DataParallel`` writes them.
+
+    Returns:
+        tuple[dict[str, torch.Tensor], dict[str, object]]: The weights by key, on the
+        CPU, without ``module.``; and whatever else the file holds.
+
+    Raises:
+        CheckpointError: If there is no such file, or it is damaged, holds anything but
+            tensors and plain data, or holds no state dict.
+    """
+    try:
+        content = torch.load(path, map_location='cpu', weights_only=True)
+    except FileNotFoundError as error:
+        raise CheckpointError(f'{path}: there is no such file') from error
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f'{path}: refused. It is no checkpoint, or loading it would run code; a '
+            f'checkpoint holds tensors and plain containers alone. torch says: {error}'
+        ) from error
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f'{path}: cannot be read; it is truncated or no checkpoint of PyTorch. '
+            f'torch says: {error}'
+        ) from error
+    if not isinstance(content, dict):
+        raise CheckpointError(
+            f'{path}: holds a {type(content).__name__}; it must hold a state dict, or a '
+            'dict with one under `state_dict`'
+        )
+    weights, others = content, {}
+    if 'state_dict' in content:
+        others = {key: value for key, value in content.items() if key != 'state_dict'}
+        weights = content['state_dict']
+    if not isinstance(weights, dict) or not weights:
+        raise CheckpointError(f'{path}: its state dict is empty or no dict')
+    for key, value in weights.items():
+        if not isinstance(key, str) or not isinstance(value, torch.Tensor):
+            raise CheckpointError(
+                f'{path}: not a state dict; under {key!r} it holds a '
+                f'{type(value).__name__}, where a tensor must be'
+            )
+    prefix = 'module.'
+    if all(key.startswith(prefix) for key in weights):
+        weights = {key[len(prefix) :]: value for key, value in weights.items()}
+    return dict(weights), others
+
+
+def convert_file(
+    src: Union[str, Path],
+    dst: Union[str, Path],
+    convert: Callable[[Dict[str, torch.Tensor], dict], dict],
+) -> dict:
+    """Convert one checkpoint file to another.
+
+    Args:
+        src (str | Path): As :func:`read_state_dict` takes it.
+        dst (str | Path): As :func:`write_checkpoint` takes it.
+        convert (Callable): From what :func:`read_state_dict` returns to what
+            :func:`write_checkpoint` is given.
+
+    Returns:
+        dict: The content written.
+
+    Raises:
+        CheckpointError: If reading, converting or writing fails; nothing is written.
+    """
+    weights, others = read_state_dict(src)
+    try:
+        content = convert(weights, others)
+    except CheckpointError as error:
+        raise CheckpointError(f'{src}: {error}') from error
+    write_checkpoint(content, dst)
+    return content
+
+
+def write_checkpoint(content: dict, path: Union[str, Path]) -> None:
+    """Write a checkpoint as a whole or not at all.
+
+    It is written to a temporary file beside its destination and moved into place.
+
+    Args:
+        content (dict): What to save.
+        path (str | Path): Where to. Its folder is made if there is none; an existing
+            file is replaced.
+
+    Raises:
+        CheckpointError: If it cannot be written there; no file is left behind, and one
+            that was there stays.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f'.{path.name}.', dir=path.parent)
+        with os.fdopen(handle, 'wb') as file:
+            torch.save(content, file)
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise CheckpointError(f'{path}: cannot be written: {error}') from error
+
+
+def _umask() -> int:
+    """Tell the umask, which can only be read by setting it."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask

@@ -1,0 +1,100 @@
+"""The authors' checkpoints and ours."""
+
+import re
+from pathlib import Path
+from typing import Dict, Tuple
+
+import torch
+from mmengine import Config
+from mmpretrain.registry import MODELS
+
+from ..models import DHMClassifier
+from .files import CheckpointError
+
+CONFIGS = Path(__file__).parents[2] / 'configs' / 'dhm'
+
+
+def official_names(model: DHMClassifier) -> Dict[str, str]:
+    """Tell the authors' name of each of a model's weights.
+
+    The authors number the side branches from the deepest fork (``head1``) to the
+    shallowest, and name the stages of a branch like those of the main branch that lie at
+    the same depth: ``layer3_head2`` is the first stage of a branch forked after the
+    second.
+
+    Args:
+        model (DHMClassifier): A model with its side branches.
+
+    Returns:
+        dict[str, str]: The authors' key by ours, in the order of ours.
+    """
+    keys = list(model.state_dict())
+    layers = [re.match(r'backbone\.layer(\d+)\.', key) for key in keys]
+    depth = max(int(layer.group(1)) for layer in layers if layer)
+    prefixes = {'backbone.': '', 'head.fc.': 'fc.'}
+    num_branches = len(model.neck.branches)
+    for i, branch in enumerate(model.neck.branches):
+        head = f'head{num_branches - i}'
+        prefixes[f'head.side_fcs.{i}.'] = f'fc_{head}.'
+        for j in range(len(branch)):
+            layer = depth - len(branch) + j + 1
+            prefixes[f'neck.branches.{i}.{j}.'] = f'layer{layer}_{head}.'
+    names = {}
+    for key in keys:
+        ours = next(prefix for prefix in prefixes if key.startswith(prefix))
+        names[key] = prefixes[ours] + key[len(ours) :]
+    return names
+
+
+def official_to_dhm(
+    state_dict: Dict[str, torch.Tensor],
+) -> Tuple[str, Dict[str, torch.Tensor]]:
+    """Rename the authors' weights to ours.
+
+    The architecture is that of ``configs/dhm`` whose keys and shapes are the state
+    dict's.
+
+    Args:
+        state_dict (dict[str, torch.Tensor]): The authors' weights by their keys.
+
+    Returns:
+        tuple[str, dict[str, torch.Tensor]]: The name of the config, and the weights by
+        our keys, in the order of our model.
+
+    Raises:
+        CheckpointError: If it is none of the architectures; it names the nearest one
+            and the first keys that differ.
+    """
+    shapes = {key: tuple(value.shape) for key, value in state_dict.items()}
+    num_classes = shapes.get('fc.weight', (1000,))[0]
+    nearest = None
+    for path in sorted(CONFIGS.glob('*.py')):
+        model = _build_without_weights(path, num_classes)
+        names = official_names(model)
+        expected = {
+            names[key]: tuple(value.shape) for key, value in model.state_dict().items()
+        }
+        if shapes == expected:
+            return path.stem, {ours: state_dict[key] for ours, key in names.items()}
+        differing = sorted(
+            key for key in {**shapes, **expected} if shapes.get(key) != expected.get(key)
+        )
+        if nearest is None or len(differing) < len(nearest[1]):
+            nearest = path.stem, differing, expected
+    name, differing, expected = nearest
+    first = ', '.join(
+        f'{key}: {shapes.get(key, "missing")}, it must be {expected.get(key, "absent")}'
+        for key in differing[:3]
+    )
+    raise CheckpointError(
+        "it is none of the authors' architectures with side branches; the nearest is "
+        f'{name}, from which {len(differing)} keys differ: {first}'
+    )
+
+
+def _build_without_weights(config: Path, num_classes: int) -> DHMClassifier:
+    """Build a config's model on the meta device: shapes, but no memory."""
+    model = Config.fromfile(config).model
+    model.head.num_classes = num_classes
+    with torch.device('meta'):
+        return MODELS.build(model)

@@ -1,0 +1,39 @@
+"""A trained checkpoint without its side branches."""
+
+from typing import Dict
+
+import torch
+
+from .files import CheckpointError
+
+SIDE_BRANCH_PREFIXES = ('neck.branches.', 'head.side_fcs.')
+
+
+def strip_side_branches(state_dict: Dict[str, torch.Tensor]) -> Dict[str, torch.Tensor]:
+    """Keep the main branch, whose keys are the stock MMPretrain ones.
+
+    Args:
+        state_dict (dict[str, torch.Tensor]): Weights of a :class:`DHMClassifier`.
+
+    Returns:
+        dict[str, torch.Tensor]: The same without the side branches' weights.
+
+    Raises:
+        CheckpointError: If there is no side branch in it, or no main branch.
+    """
+    kept = {
+        key: value
+        for key, value in state_dict.items()
+        if not key.startswith(SIDE_BRANCH_PREFIXES)
+    }
+    if len(kept) == len(state_dict):
+        raise CheckpointError(
+            'it has no side branches: no key begins with '
+            f'{" or ".join(SIDE_BRANCH_PREFIXES)}; it must be a checkpoint of a '
+            f'DHMClassifier, its first keys are {list(state_dict)[:3]}'
+        )
+    if 'head.fc.weight' not in kept:
+        raise CheckpointError(
+            'it has side branches, but no main branch: head.fc.weight is missing'
+        )
+    return kept

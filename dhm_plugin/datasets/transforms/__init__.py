@@ -1,0 +1,5 @@
+"""Transforms."""
+
+from .load_readable_image import LoadReadableImage
+
+__all__ = ['LoadReadableImage']

@@ -1,0 +1,3 @@
+"""Hooks."""
+
+from .hooks import *  # noqa: F403

@@ -1,0 +1,6 @@
+"""Hooks."""
+
+from .label_check_hook import LabelCheckHook
+from .unreadable_images_hook import UnreadableImagesHook
+
+__all__ = ['LabelCheckHook', 'UnreadableImagesHook']

@@ -1,0 +1,52 @@
+"""Counts the training images that could not be read."""
+
+from typing import Iterator
+
+import torch
+from mmengine import dist
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmpretrain.registry import HOOKS
+
+from ...datasets import LoadReadableImage
+
+
+@HOOKS.register_module()
+class UnreadableImagesHook(Hook):
+    """Log how many unreadable images :class:`LoadReadableImage` skipped in an epoch.
+
+    If there were any, their number, summed over all processes, goes into the log and to
+    every visualization backend as ``unreadable_images``.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        """Find the loading transforms."""
+        self._loaders = list(_loaders(runner.train_dataloader.dataset))
+        self._skipped_before = 0
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Log the number of this epoch."""
+        if not self._loaders:
+            return
+        skipped = sum(loader.num_skipped for loader in self._loaders)
+        count = torch.tensor(skipped - self._skipped_before)
+        self._skipped_before = skipped
+        dist.all_reduce(count)
+        if count:
+            runner.logger.warning(
+                f'Epoch {runner.epoch + 1}: skipped {int(count)} unreadable images; '
+                'the warnings above name them.'
+            )
+            runner.visualizer.add_scalar(
+                'unreadable_images', int(count), step=runner.epoch + 1
+            )
+
+
+def _loaders(dataset) -> Iterator[LoadReadableImage]:
+    """Find the loading transforms of a data set, through any wrappers."""
+    for transform in getattr(getattr(dataset, 'pipeline', None), 'transforms', ()):
+        if isinstance(transform, LoadReadableImage):
+            yield transform
+    wrapped = getattr(dataset, 'dataset', None)
+    for inner in getattr(dataset, 'datasets', [wrapped] if wrapped else []):
+        yield from _loaders(inner)

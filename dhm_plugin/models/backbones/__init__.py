@@ -1,0 +1,5 @@
+"""Backbones."""
+
+from .cifar_resnet import CIFARResNet
+
+__all__ = ['CIFARResNet']

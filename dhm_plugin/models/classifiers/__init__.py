@@ -1,0 +1,5 @@
+"""Classifiers."""
+
+from .dhm_classifier import DHMClassifier
+
+__all__ = ['DHMClassifier']

@@ -1,0 +1,128 @@
+"""The classifier that trains with side branches and predicts without them."""
+
+from itertools import chain
+from typing import Any, Optional, Tuple, Union
+
+import torch
+from mmpretrain.models import ImageClassifier
+from mmpretrain.registry import MODELS
+from torch import nn
+
+from ..heads import MultiBranchClsHead
+from ..necks import SideBranchNeck
+
+
+@MODELS.register_module()
+class DHMClassifier(ImageClassifier):
+    """Image classifier whose side branches and main branch learn from one another.
+
+    In training every branch runs and gets its losses; in evaluation the main branch
+    alone, which is the plain network: ``backbone.*`` and ``head.fc.*`` of a checkpoint
+    load into the stock ``ImageClassifier``.
+
+    Source: Li & Chen, *Dynamic Hierarchical Mimicking Towards Consistent Optimization
+    Objectives*, CVPR 2020.
+
+    Args:
+        backbone (dict | nn.Module): Any MMPretrain backbone whose ``out_indices`` give
+            the maps to fork from, and last the main branch's.
+        neck (dict | SideBranchNeck): The side branches, a :class:`SideBranchNeck`.
+        head (dict | MultiBranchClsHead): A :class:`MultiBranchClsHead`; its
+            ``side_in_channels`` are the neck's where the config does not give them.
+        pretrained (str, optional): Checkpoint to start from. Defaults to None.
+        train_cfg (dict, optional): Batch augmentations, as in ``ImageClassifier``.
+            Defaults to None.
+        data_preprocessor (dict | nn.Module, optional): As in ``ImageClassifier``.
+            Defaults to None.
+        init_cfg (dict, optional): Initialization config. Defaults to None.
+
+    Raises:
+        TypeError: If the neck or the head is of another type.
+        ValueError: If the branches do not fit the backbone, or the head the neck.
+    """
+
+    def __init__(
+        self,
+        backbone: Union[dict, nn.Module],
+        neck: Union[dict, nn.Module],
+        head: Union[dict, nn.Module],
+        pretrained: Optional[str] = None,
+        train_cfg: Optional[dict] = None,
+        data_preprocessor: Optional[Union[dict, nn.Module]] = None,
+        init_cfg: Optional[dict] = None,
+    ) -> None:
+        if isinstance(neck, dict):
+            neck = MODELS.build(neck)
+        _check_type('neck', neck, SideBranchNeck)
+        if isinstance(head, dict):
+            head = MODELS.build({'side_in_channels': neck.side_channels, **head})
+        _check_type('head', head, MultiBranchClsHead)
+        super().__init__(
+            backbone=backbone,
+            neck=neck,
+            head=head,
+            pretrained=pretrained,
+            train_cfg=train_cfg,
+            data_preprocessor=data_preprocessor,
+            init_cfg=init_cfg,
+        )
+        self._dry_run()
+
+    def branch_logits(self, inputs: torch.Tensor) -> Tuple[torch.Tensor, ...]:
+        """Run every branch, whatever the mode.
+
+        Args:
+            inputs (torch.Tensor): Preprocessed images (N, C, H, W).
+
+        Returns:
+            tuple[torch.Tensor]: Logits (N, classes) a branch, shallowest side branch
+            first, main branch last; the main branch alone after
+            :meth:`switch_to_deploy`.
+        """
+        return self.head.branch_logits(self.neck.forward_branches(self.backbone(inputs)))
+
+    def switch_to_deploy(self) -> None:
+        """Drop the side branches in place: what is left is the plain network."""
+        self.neck.switch_to_deploy()
+        self.head.switch_to_deploy()
+        self.backbone.out_indices = self.backbone.out_indices[-1:]
+
+    def _dry_run(self) -> None:
+        """Let branches that do not fit fail here, before any data is loaded."""
+        channels = _map_channels(self.backbone)
+        if channels is not None:
+            self.neck.check_channels(channels)
+            self.head.check_channels((*self.neck.side_channels, channels[-1]))
+
+
+def _check_type(role: str, module: Any, expected: type) -> None:
+    if not isinstance(module, expected):
+        raise TypeError(
+            f'DHMClassifier: the {role} is a {type(module).__name__}; it must be a '
+            f'{expected.__name__}, or use ImageClassifier for a network without side '
+            'branches'
+        )
+
+
+def _map_channels(backbone: nn.Module) -> Optional[Tuple[int, ...]]:
+    """Tell the channels of each map that a backbone gives.
+
+    Run on the meta device, which computes shapes alone. None for a backbone that cannot
+    run there on a 224x224 image: neck and head check it at the first batch.
+    """
+    conv = next((m for m in backbone.modules() if isinstance(m, nn.Conv2d)), None)
+    image = torch.empty(1, conv.in_channels if conv else 3, 224, 224, device='meta')
+    tensors = {
+        name: tensor.to('meta')
+        for name, tensor in chain(backbone.named_parameters(), backbone.named_buffers())
+    }
+    training = backbone.training
+    backbone.eval()
+    try:
+        with torch.no_grad():
+            maps = torch.func.functional_call(backbone, tensors, (image,))
+        return tuple(x.size(1) for x in maps)
+    except Exception:
+        return None
+    finally:
+        backbone.train(training)

@@ -1,0 +1,186 @@
+"""One linear classifier a branch, and the losses of all."""
+
+from typing import Dict, List, Optional, Sequence, Tuple, Union
+
+import torch
+from mmengine.model import ModuleList
+from mmpretrain.evaluation.metrics import Accuracy
+from mmpretrain.models import LinearClsHead
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+from torch import nn
+
+
+@MODELS.register_module()
+class MultiBranchClsHead(LinearClsHead):
+    r"""A linear classifier and the losses of every branch.
+
+    With the classification losses alone, the model is deeply supervised learning (DSL);
+    with the mimicking loss it is Dynamic Hierarchical Mimicking (DHM):
+
+    .. math::
+        L = \sum_i CE(z_i, y) + \alpha T^2 \sum_{i \ne j} KL(p_j \,\|\, p_i)
+
+    The main branch's classifier keeps the stock name ``fc``; it alone predicts.
+
+    Args:
+        num_classes (int): Number of classes.
+        in_channels (int): Channels of the main branch's features.
+        side_in_channels (Sequence[int]): Channels of each side branch's features,
+            shallowest first. :class:`DHMClassifier` fills it in from the neck.
+        loss (dict | nn.Module, optional): MMPretrain classification loss that every
+            branch gets. Defaults to None, which means ``CrossEntropyLoss``.
+        mimicking_loss (dict | nn.Module, optional): Config of
+            :class:`MimickingLoss`. Defaults to None: no branch mimics another.
+        topk (int | Sequence[int]): Of the accuracies that ``cal_acc`` reports. Defaults
+            to ``(1, )``.
+        cal_acc (bool): Whether to report the accuracy of every branch on the training
+            batch; pointless with Mixup and CutMix. Defaults to False.
+        init_cfg (dict, optional): Initialization config. Defaults to None, which means
+            :class:`LinearClsHead`'s.
+
+    Raises:
+        ValueError: If ``num_classes`` is not positive, or ``side_in_channels`` is
+            empty.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        side_in_channels: Sequence[int],
+        loss: Optional[Union[dict, nn.Module]] = None,
+        mimicking_loss: Optional[Union[dict, nn.Module]] = None,
+        topk: Union[int, Sequence[int]] = (1,),
+        cal_acc: bool = False,
+        init_cfg: Optional[dict] = None,
+    ) -> None:
+        super().__init__(
+            num_classes,
+            in_channels,
+            init_cfg=init_cfg or dict(type='Normal', layer='Linear', std=0.01),
+            loss=loss or dict(type='CrossEntropyLoss', loss_weight=1.0),
+            topk=(topk,) if isinstance(topk, int) else tuple(topk),
+            cal_acc=cal_acc,
+        )
+        if not side_in_channels:
+            raise ValueError(
+                'MultiBranchClsHead: side_in_channels is empty; give the channels of '
+                'each side branch, or use the head of the plain network, '
+                "dict(type='LinearClsHead')"
+            )
+        self.side_fcs = ModuleList(
+            nn.Linear(channels, num_classes) for channels in side_in_channels
+        )
+        if isinstance(mimicking_loss, dict):
+            mimicking_loss = MODELS.build(mimicking_loss)
+        self.mimicking_loss = mimicking_loss
+
+    @property
+    def branch_names(self) -> Tuple[str, ...]:
+        """``('side0', 'side1', ..., 'main')``."""
+        return (*(f'side{i}' for i in range(len(self.side_fcs))), 'main')
+
+    def branch_logits(self, feats: Tuple[torch.Tensor, ...]) -> Tuple[torch.Tensor, ...]:
+        """Classify with every branch that has features.
+
+        Args:
+            feats (tuple[torch.Tensor]): Features (N, C_b) of all branches, shallowest
+                side branch first, main branch last; or of the main branch alone.
+
+        Returns:
+            tuple[torch.Tensor]: Logits (N, num_classes), in the same order.
+
+        Raises:
+            ValueError: If the number of branches or their channels do not fit.
+        """
+        self.check_channels([feat.size(1) for feat in feats])
+        fcs = (*self.side_fcs, self.fc)[-len(feats) :]
+        return tuple(fc(feat) for fc, feat in zip(fcs, feats))
+
+    def check_channels(self, channels: Sequence[int]) -> None:
+        """Check that every classifier fits its branch.
+
+        Args:
+            channels (Sequence[int]): Channels of the features of all branches, main
+                branch last; or of the main branch alone.
+
+        Raises:
+            ValueError: If the number of branches or their channels do not fit.
+        """
+        fcs = (*self.side_fcs, self.fc)
+        if len(channels) not in (1, len(fcs)):
+            raise ValueError(
+                f'MultiBranchClsHead has classifiers for {len(fcs)} branches, main '
+                f'branch included, but the neck gives {len(channels)}; '
+                'side_in_channels must have an entry for every side branch'
+            )
+        names = self.branch_names[-len(channels) :]
+        for name, fc, width in zip(names, fcs[-len(channels) :], channels):
+            if fc.in_features != width:
+                key = 'in_channels' if name == 'main' else 'side_in_channels'
+                raise ValueError(
+                    f'MultiBranchClsHead: the {name} branch ends with {width} channels, '
+                    f'but its classifier takes {fc.in_features}; {key} must be {width} '
+                    'there'
+                )
+
+    def forward(self, feats: Tuple[torch.Tensor, ...]) -> torch.Tensor:
+        """Classify with the main branch: logits (N, num_classes)."""
+        return self.branch_logits(feats[-1:])[0]
+
+    def loss(
+        self, feats: Tuple[torch.Tensor, ...], data_samples: List[DataSample]
+    ) -> Dict[str, torch.Tensor]:
+        """Compute the losses of every branch.
+
+        Args:
+            feats (tuple[torch.Tensor]): As :meth:`branch_logits` takes them.
+            data_samples (list[DataSample]): With ``gt_label``, or ``gt_score`` (N,
+                classes) where a batch augmentation has mixed the images.
+
+        Returns:
+            dict[str, torch.Tensor]: ``loss_ce_main``, ``loss_ce_side0``, ...; with a
+            mimicking loss ``loss_mimic_main``, ``loss_mimic_side0``, ...; with
+            ``cal_acc`` ``accuracy_top-1_main``, ... All are scalars.
+
+        Raises:
+            ValueError: If a label is outside the classes.
+        """
+        logits = self.branch_logits(feats)
+        target = self._targets(data_samples)
+        names = self.branch_names[-len(logits) :]
+        losses = {
+            f'loss_ce_{name}': self.loss_module(z, target, avg_factor=len(z))
+            for name, z in zip(names, logits)
+        }
+        if self.mimicking_loss is not None and len(logits) > 1:
+            for name, loss in zip(names, self.mimicking_loss(logits)):
+                losses[f'loss_mimic_{name}'] = loss
+        if self.cal_acc:
+            for name, z in zip(names, logits):
+                accuracies = Accuracy.calculate(z, target, topk=self.topk)
+                for k, accuracy in zip(self.topk, accuracies):
+                    losses[f'accuracy_top-{k}_{name}'] = accuracy[0]
+        return losses
+
+    def switch_to_deploy(self) -> None:
+        """Drop the side branches' classifiers and the mimicking loss in place."""
+        self.side_fcs = ModuleList()
+        self.mimicking_loss = None
+
+    def _targets(self, data_samples: List[DataSample]) -> torch.Tensor:
+        if 'gt_score' in data_samples[0]:
+            return torch.stack([sample.gt_score for sample in data_samples])
+        labels = torch.cat([sample.gt_label for sample in data_samples])
+        # On a GPU the look would cost a synchronisation a step; LabelCheckHook has
+        # looked before the training.
+        if labels.device.type == 'cpu':
+            low, high = int(labels.min()), int(labels.max())
+            if low < 0 or high >= self.num_classes:
+                raise ValueError(
+                    f'MultiBranchClsHead: label {low if low < 0 else high} is outside '
+                    f'the {self.num_classes} classes (0 to {self.num_classes - 1}); '
+                    "correct the annotation, or the head's num_classes"
+                )
+        return labels

@@ -1,0 +1,5 @@
+"""Losses."""
+
+from .mimicking_loss import MimickingLoss
+
+__all__ = ['MimickingLoss']

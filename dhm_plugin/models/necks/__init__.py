@@ -1,0 +1,5 @@
+"""Necks."""
+
+from .side_branch_neck import SideBranchNeck
+
+__all__ = ['SideBranchNeck']

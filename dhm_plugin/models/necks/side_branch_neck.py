@@ -1,0 +1,163 @@
+"""The side branches, forked from the backbone's feature maps."""
+
+from typing import Optional, Sequence, Tuple, Union
+
+import torch
+from mmengine.model import BaseModule, ModuleList, Sequential
+from mmpretrain.models import GlobalAveragePooling
+from mmpretrain.registry import MODELS
+
+
+@MODELS.register_module()
+class SideBranchNeck(BaseModule):
+    """Side branches on the backbone's feature maps, and global average pooling.
+
+    The last map is the main branch's. In evaluation no side branch runs.
+
+    Args:
+        branches (Sequence[dict]): The side branches, shallowest first. Each has
+
+            - stages (Sequence[dict]): Configs of registered stages, run one after the
+              other. A stage is any module of the ``MODELS`` registry with the
+              attributes ``in_channels`` and ``out_channels``, such as
+              :class:`ResNetStage`.
+            - fork (int, optional): Which of the backbone's feature maps it forks from,
+              counted from 0 in the order of the backbone's ``out_indices``; never the
+              last one. By default branch i forks from map i.
+
+        eval_branches (bool): Whether the side branches run in evaluation too. Defaults
+            to False.
+        init_cfg (dict | list[dict], optional): Initialization config. Defaults to
+            Kaiming for convolutions and 1 for norm layers, as in the backbone.
+
+    Raises:
+        ValueError: If there is no branch, a branch has no stage, the channels of
+            consecutive stages differ, or the forks are not shallowest first.
+        TypeError: If a stage does not tell its channels.
+
+    Example:
+        >>> import torch
+        >>> from dhm_plugin import SideBranchNeck
+        >>> neck = SideBranchNeck([dict(stages=[
+        ...     dict(type='ResNetStage', in_channels=8, out_channels=16, num_blocks=1)])])
+        >>> maps = torch.rand(2, 8, 4, 4), torch.rand(2, 32, 2, 2)
+        >>> [tuple(x.shape) for x in neck(maps)]
+        [(2, 16), (2, 32)]
+        >>> [tuple(x.shape) for x in neck.eval()(maps)]
+        [(2, 32)]
+    """
+
+    def __init__(
+        self,
+        branches: Sequence[dict],
+        eval_branches: bool = False,
+        init_cfg: Optional[Union[dict, Sequence[dict]]] = (
+            dict(type='Kaiming', layer=['Conv2d']),
+            dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
+        ),
+    ) -> None:
+        super().__init__(list(init_cfg) if isinstance(init_cfg, tuple) else init_cfg)
+        if not branches:
+            raise ValueError(
+                'SideBranchNeck: branches is empty; give at least one side branch, or '
+                "use the neck of the plain network, dict(type='GlobalAveragePooling')"
+            )
+        self.forks = [branch.get('fork', i) for i, branch in enumerate(branches)]
+        if self.forks != sorted(self.forks) or self.forks[0] < 0:
+            raise ValueError(
+                f'SideBranchNeck: the branches fork from the maps {self.forks}; they '
+                'must be in order, from the shallowest map (0) on'
+            )
+        self.branches = ModuleList(
+            _build_branch(i, branch) for i, branch in enumerate(branches)
+        )
+        self.eval_branches = eval_branches
+        self.pool = GlobalAveragePooling()
+
+    @property
+    def side_channels(self) -> Tuple[int, ...]:
+        """Channels that each side branch ends with, shallowest first."""
+        return tuple(branch[-1].out_channels for branch in self.branches)
+
+    def forward(self, maps: Tuple[torch.Tensor, ...]) -> Tuple[torch.Tensor, ...]:
+        """Pool the main branch and, in training, every side branch.
+
+        Args:
+            maps (tuple[torch.Tensor]): The backbone's feature maps (N, C, H, W),
+                shallow to deep; the last one is the main branch's.
+
+        Returns:
+            tuple[torch.Tensor]: Features (N, C_b), shallowest side branch first, main
+            branch last; in evaluation, unless ``eval_branches``, the main branch only.
+
+        Raises:
+            ValueError: If a branch forks from a map that the backbone does not give,
+                or that has other channels.
+        """
+        if self.training or self.eval_branches:
+            return self.forward_branches(maps)
+        return self.pool((maps[-1],))
+
+    def forward_branches(
+        self, maps: Tuple[torch.Tensor, ...]
+    ) -> Tuple[torch.Tensor, ...]:
+        """Do as :meth:`forward` does, with every branch, whatever the mode."""
+        self.check_channels([x.size(1) for x in maps])
+        sides = (branch(maps[fork]) for fork, branch in zip(self.forks, self.branches))
+        return self.pool((*sides, maps[-1]))
+
+    def switch_to_deploy(self) -> None:
+        """Drop the side branches in place."""
+        self.branches = ModuleList()
+        self.forks = []
+
+    def check_channels(self, map_channels: Sequence[int]) -> None:
+        """Check that every branch fits the map that it forks from.
+
+        Args:
+            map_channels (Sequence[int]): Channels of each of the backbone's maps.
+
+        Raises:
+            ValueError: If a branch forks from a map that the backbone does not give,
+                or that has other channels.
+        """
+        for i, (fork, branch) in enumerate(zip(self.forks, self.branches)):
+            if fork >= len(map_channels) - 1:
+                raise ValueError(
+                    f'SideBranchNeck: branches[{i}] forks from feature map {fork}, but '
+                    f'the backbone gives {len(map_channels)} map(s), of which the last '
+                    "is the main branch's; add the stage to fork from to the backbone's "
+                    'out_indices'
+                )
+            channels, expected = map_channels[fork], branch[0].in_channels
+            if channels != expected:
+                raise ValueError(
+                    f'SideBranchNeck: branches[{i}].stages[0] has '
+                    f'in_channels={expected}, but feature map {fork}, which it forks '
+                    f'from, has {channels} channels; set in_channels={channels}'
+                )
+
+
+def _build_branch(index: int, branch: dict) -> Sequential:
+    where = f'SideBranchNeck: branches[{index}]'
+    unknown = set(branch) - {'stages', 'fork'}
+    if unknown or not branch.get('stages'):
+        raise ValueError(
+            f'{where} must have `stages`, a list of at least one stage, and may have '
+            f'`fork`; it has {dict(branch)}'
+        )
+    stages = Sequential(*(MODELS.build(stage) for stage in branch['stages']))
+    channels = None
+    for i, stage in enumerate(stages):
+        if not hasattr(stage, 'in_channels') or not hasattr(stage, 'out_channels'):
+            raise TypeError(
+                f'{where}.stages[{i}], a {type(stage).__name__}, lacks the attributes '
+                '`in_channels` and `out_channels` that a stage must have'
+            )
+        if channels not in (None, stage.in_channels):
+            raise ValueError(
+                f'{where}.stages[{i}] has in_channels={stage.in_channels}, but the '
+                f'stage before it gives {channels} channels; set in_channels={channels}'
+            )
+        channels = stage.out_channels
+    return stages

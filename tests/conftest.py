@@ -1,0 +1,43 @@
+"""What several tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine import Config
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import MODELS
+
+import dhm_plugin  # noqa: F401
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _stock_scope():
+    """Build as the runner does, and quietly."""
+    init_default_scope('mmpretrain')
+    MMLogger.get_current_instance().setLevel('WARNING')
+
+
+@pytest.fixture
+def build():
+    """Build the model of a config, with its options changed, in a known random state."""
+
+    def build_config(config, **options):
+        cfg = Config.fromfile(ROOT / 'configs' / config)
+        cfg.merge_from_dict(options)
+        torch.manual_seed(0)
+        model = MODELS.build(cfg.model)
+        model.init_weights()
+        return model
+
+    return build_config
+
+
+@pytest.fixture(scope='session')
+def tool_env():
+    """Environment in which the command lines run: this checkout, one thread."""
+    return {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Usage: [NNODES=2 NODE_RANK=0 MASTER_ADDR=host PORT=29500] \
+#        tools/dist_train.sh CONFIG GPUS [options of train.py]
+set -euo pipefail
+if [ $# -lt 2 ]; then sed -n '2,3s/^# //p' "$0" >&2; exit 2; fi
+
+TOOLS=$(cd "$(dirname "$0")" && pwd)
+exec "$TOOLS/dist_run.sh" "$TOOLS/train.py" "$2" "$1" "${@:3}"

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Usage: [GPUS=8 GPUS_PER_NODE=8 CPUS_PER_TASK=5 SRUN_ARGS=...] \
+#        tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [options of train.py]
+set -euo pipefail
+if [ $# -lt 4 ]; then sed -n '2,3s/^# //p' "$0" >&2; exit 2; fi
+
+TOOLS=$(cd "$(dirname "$0")" && pwd)
+exec "$TOOLS/slurm_run.sh" "$1" "$2" "$TOOLS/train.py" "$3" --work-dir="$4" "${@:5}"
