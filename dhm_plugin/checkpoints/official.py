@@ -7,6 +7,7 @@ from typing import Dict, Tuple
 import torch
 from mmengine import Config
 from mmpretrain.registry import MODELS
+from torch.overrides import TorchFunctionMode
 
 from ..models import DHMClassifier
 from .files import CheckpointError
@@ -69,7 +70,7 @@ def official_to_dhm(
     num_classes = shapes.get('fc.weight', (1000,))[0]
     nearest = None
     for path in sorted(CONFIGS.glob('*.py')):
-        model = _build_without_weights(path, num_classes)
+        model = build_without_weights(path, num_classes)
         names = official_names(model)
         expected = {
             names[key]: tuple(value.shape) for key, value in model.state_dict().items()
@@ -92,9 +93,31 @@ def official_to_dhm(
     )
 
 
-def _build_without_weights(config: Path, num_classes: int) -> DHMClassifier:
-    """Build a config's model on the meta device: shapes, but no memory."""
+class _WeightsOnMeta(TorchFunctionMode):
+    """Make the weights on the meta device: shapes, but no memory and no random numbers.
+
+    ``torch.device('meta')`` would do the same to all tensors, the few with which
+    MMPretrain's ``ResNet`` counts among them.
+    """
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        if func is torch.empty:
+            kwargs['device'] = 'meta'
+        return func(*args, **kwargs)
+
+
+def build_without_weights(config: Path, num_classes: int) -> DHMClassifier:
+    """Build a config's model for the keys and shapes of its weights alone.
+
+    Args:
+        config (Path): The config file.
+        num_classes (int): Number of classes of every branch.
+
+    Returns:
+        DHMClassifier: A model that has no values and cannot run.
+    """
     model = Config.fromfile(config).model
     model.head.num_classes = num_classes
-    with torch.device('meta'):
+    with _WeightsOnMeta():
         return MODELS.build(model)

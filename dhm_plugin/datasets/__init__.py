@@ -1,6 +1,6 @@
 """Data sets and transforms."""
 
 from .digits import Digits
-from .transforms import *  # noqa: F403
+from .transforms import LoadReadableImage
 
-__all__ = ['Digits']
+__all__ = ['Digits', 'LoadReadableImage']

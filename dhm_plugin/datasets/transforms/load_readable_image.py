@@ -1,5 +1,6 @@
 """Loading that skips and counts what cannot be read."""
 
+import logging
 from typing import Optional
 
 import torch
@@ -57,6 +58,6 @@ class LoadReadableImage(LoadImageFromFile):
                 f'Skipped the unreadable image {results["img_path"]}: '
                 f'{type(error).__name__}: {error}',
                 logger='current',
-                level='WARNING',
+                level=logging.WARNING,
             )
             return None

@@ -55,7 +55,11 @@ class DHMClassifier(ImageClassifier):
             neck = MODELS.build(neck)
         _check_type('neck', neck, SideBranchNeck)
         if isinstance(head, dict):
-            head = MODELS.build({'side_in_channels': neck.side_channels, **head})
+            kind = head['type']
+            kind = MODELS.get(kind) if isinstance(kind, str) else kind
+            if isinstance(kind, type) and issubclass(kind, MultiBranchClsHead):
+                head = {'side_in_channels': neck.side_channels, **head}
+            head = MODELS.build(head)
         _check_type('head', head, MultiBranchClsHead)
         super().__init__(
             backbone=backbone,

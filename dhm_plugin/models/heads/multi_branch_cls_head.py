@@ -161,12 +161,14 @@ class MultiBranchClsHead(LinearClsHead):
             for name, z in zip(names, logits):
                 accuracies = Accuracy.calculate(z, target, topk=self.topk)
                 for k, accuracy in zip(self.topk, accuracies):
-                    losses[f'accuracy_top-{k}_{name}'] = accuracy[0]
+                    losses[f'accuracy_top-{k}_{name}'] = accuracy[0].mean()
         return losses
 
     def switch_to_deploy(self) -> None:
         """Drop the side branches' classifiers and the mimicking loss in place."""
         self.side_fcs = ModuleList()
+        # Deleted first: a registered child that is None breaks MMEngine's FLOPs table.
+        del self.mimicking_loss
         self.mimicking_loss = None
 
     def _targets(self, data_samples: List[DataSample]) -> torch.Tensor:

@@ -1,0 +1,114 @@
+import os
+import pickle
+import stat
+
+import pytest
+import torch
+
+from dhm_plugin.checkpoints import CheckpointError, read_state_dict, write_checkpoint
+
+WEIGHTS = {'a.weight': torch.ones(2), 'b.bias': torch.zeros(1)}
+
+
+class Hostile:
+    def __reduce__(self):
+        return print, ('hostile code ran',)
+
+
+@pytest.mark.parametrize(
+    'content',
+    [
+        WEIGHTS,
+        {f'module.{key}': value for key, value in WEIGHTS.items()},
+        dict(state_dict=WEIGHTS, epoch=3),
+        dict(state_dict={f'module.{k}': v for k, v in WEIGHTS.items()}, epoch=3),
+    ],
+)
+@pytest.mark.parametrize('zipfile', [True, False])
+def test_reads(content, zipfile, tmp_path):
+    torch.save(content, tmp_path / 'x.pth', _use_new_zipfile_serialization=zipfile)
+    weights, others = read_state_dict(tmp_path / 'x.pth')
+    assert list(weights) == list(WEIGHTS)
+    assert all(torch.equal(weights[key], WEIGHTS[key]) for key in WEIGHTS)
+    assert others == ({'epoch': 3} if 'epoch' in content else {})
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        ([1, 2], 'holds a list; it must hold a state dict'),
+        ({}, 'empty'),
+        (dict(state_dict={}), 'empty'),
+        (dict(epoch=3), "under 'epoch' it holds a int, where a tensor must be"),
+        (dict(state_dict=[1]), 'its state dict is empty or no dict'),
+        (dict(state_dict={'a': Hostile()}), 'refused.*would run code.*print'),
+    ],
+)
+def test_refuses_content(content, message, tmp_path, capfd):
+    torch.save(content, tmp_path / 'x.pth')
+    with pytest.raises(CheckpointError, match=f'(?s)x.pth: .*{message}'):
+        read_state_dict(tmp_path / 'x.pth')
+    assert 'hostile' not in capfd.readouterr().out
+
+
+def corrupt(path, how):
+    data = path.read_bytes()
+    if how == 'truncated':
+        data = data[: len(data) // 2]
+    elif how == 'empty':
+        data = b''
+    elif how == 'text':
+        data = b'no checkpoint'
+    elif how == 'pickle':
+        data = pickle.dumps(Hostile())
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize('how', ['truncated', 'empty', 'text', 'pickle'])
+@pytest.mark.parametrize('zipfile', [True, False])
+def test_refuses_damaged_files(how, zipfile, tmp_path, capfd):
+    path = tmp_path / 'x.pth'
+    torch.save(WEIGHTS, path, _use_new_zipfile_serialization=zipfile)
+    corrupt(path, how)
+    with pytest.raises(CheckpointError, match=r'x.pth: (refused|cannot be read)'):
+        read_state_dict(path)
+    assert 'hostile' not in capfd.readouterr().out
+
+
+def test_refuses_a_missing_file_and_a_folder(tmp_path):
+    with pytest.raises(CheckpointError, match='no such file'):
+        read_state_dict(tmp_path / 'x.pth')
+    with pytest.raises(CheckpointError, match='cannot be read'):
+        read_state_dict(tmp_path)
+
+
+def test_writes_into_a_new_folder_with_usual_rights(tmp_path):
+    path = tmp_path / 'new' / 'x.pth'
+    write_checkpoint(dict(state_dict=WEIGHTS), path)
+    weights, _ = read_state_dict(path)
+    assert list(weights) == list(WEIGHTS)
+    assert os.listdir(path.parent) == ['x.pth']
+    umask = os.umask(0)
+    os.umask(umask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
+
+
+def test_what_fails_leaves_the_old_file_and_no_new_one(tmp_path, monkeypatch):
+    path = tmp_path / 'x.pth'
+    path.write_text('old')
+
+    def full_disk(content, file):
+        file.write(b'half')
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(torch, 'save', full_disk)
+    with pytest.raises(CheckpointError, match=r'x.pth: cannot be written.*No space left'):
+        write_checkpoint(dict(state_dict=WEIGHTS), path)
+    assert os.listdir(tmp_path) == ['x.pth']
+    assert path.read_text() == 'old'
+
+
+def test_a_file_in_the_place_of_the_folder(tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(CheckpointError, match='cannot be written'):
+        write_checkpoint(dict(state_dict=WEIGHTS), tmp_path / 'file' / 'x.pth')

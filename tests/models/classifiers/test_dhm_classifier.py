@@ -1,0 +1,197 @@
+import pytest
+import torch
+from mmengine.analysis import get_model_complexity_info
+from mmengine.runner import load_checkpoint
+from mmpretrain.models import ImageClassifier
+from mmpretrain.registry import MODELS
+
+from dhm_plugin import DHMClassifier
+
+METHODS = {
+    'resnet18': ('dhm/resnet18_dhm_8xb32_in1k.py', 'plain/resnet18_8xb32_in1k.py', 3, 64),
+    'resnet50': ('dhm/resnet50_dhm_8xb32_in1k.py', 'plain/resnet50_8xb32_in1k.py', 3, 64),
+    'resnet20': (
+        'dhm/resnet20_dhm_1xb64_digits.py',
+        'plain/resnet20_1xb64_digits.py',
+        1,
+        8,
+    ),
+}
+
+
+@pytest.fixture(params=METHODS)
+def pair(request, build):
+    """A DHM model with settled batch norms, the plain one of its config, and images."""
+    dhm, plain, channels, size = METHODS[request.param]
+    images = torch.randn(4, channels, size, size)
+    dhm, plain = build(dhm), build(plain)
+    for module in dhm.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+            torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
+    return dhm, plain, images
+
+
+def test_a_checkpoint_loads_into_the_stock_model(pair, tmp_path):
+    dhm, plain, images = pair
+    assert type(plain) is ImageClassifier
+    torch.save(dict(state_dict=dhm.state_dict()), tmp_path / 'dhm.pth')
+    load_checkpoint(plain, str(tmp_path / 'dhm.pth'), map_location='cpu')
+    missing, unexpected = plain.load_state_dict(dhm.state_dict(), strict=False)
+    assert not missing
+    sides = ('neck.branches.', 'head.side_fcs.')
+    assert unexpected
+    assert all(key.startswith(sides) for key in unexpected)
+    ours = dhm.eval().predict(images)
+    stock = plain.eval().predict(images)
+    for a, b in zip(ours, stock):
+        assert torch.equal(a.pred_score, b.pred_score)
+
+
+def test_a_stripped_network_is_the_plain_one(pair):
+    dhm, plain, images = pair
+    before = dhm.eval()(images)
+    calls = []
+    hooks = [
+        module.register_forward_hook(lambda *_: calls.append(1))
+        for module in [*dhm.neck.branches.modules(), *dhm.head.side_fcs.modules()]
+    ]
+    dhm(images)
+    dhm.predict(images)
+    assert not calls
+    assert len(dhm.branch_logits(images)) == 3
+    assert calls
+    for hook in hooks:
+        hook.remove()
+
+    dhm.switch_to_deploy()
+    assert list(dhm.state_dict()) == list(plain.state_dict())
+    plain.load_state_dict(dhm.state_dict())
+    assert torch.equal(dhm(images), before)
+    assert torch.equal(plain.eval()(images), before)
+    assert torch.equal(dhm.branch_logits(images)[0], before)
+    complexities = [
+        get_model_complexity_info(model, inputs=images[:1], show_table=False)
+        for model in (dhm, plain)
+    ]
+    for what in ('flops', 'params', 'activations'):
+        assert complexities[0][what] == complexities[1][what] > 0
+
+
+def test_branch_logits_whatever_the_mode(build):
+    model = build('dhm/resnet20_dhm_1xb64_digits.py')
+    images = torch.randn(4, 1, 8, 8)
+    for mode in (True, False):
+        logits = model.train(mode).branch_logits(images)
+        assert [z.shape for z in logits] == [(4, 10)] * 3
+    torch.testing.assert_close(logits[-1], model(images))
+
+
+def test_any_backbone(build):
+    """The branches fork from a network that we have not written."""
+    model = MODELS.build(
+        dict(
+            type='DHMClassifier',
+            backbone=dict(type='MobileNetV2', widen_factor=0.25, out_indices=(3, 5, 7)),
+            neck=dict(
+                type='SideBranchNeck',
+                branches=[
+                    dict(
+                        stages=[
+                            dict(
+                                type='ResNetStage',
+                                in_channels=channels,
+                                out_channels=32,
+                                num_blocks=1,
+                            )
+                        ]
+                    )
+                    for channels in (16, 40)
+                ],
+            ),
+            head=dict(type='MultiBranchClsHead', num_classes=5, in_channels=1280),
+        )
+    )
+    logits = model.branch_logits(torch.rand(2, 3, 64, 64))
+    assert [z.shape for z in logits] == [(2, 5)] * 3
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (
+            {'model.backbone.out_indices': (2,)},
+            r'branches\[0\] forks from feature map 0, .* gives 1 map\(s\)',
+        ),
+        (
+            {'model.neck.branches.0.stages.0.in_channels': 24},
+            r'has in_channels=24, but feature map 0, .* set in_channels=16',
+        ),
+        ({'model.head.in_channels': 32}, 'main branch ends with 64 channels'),
+        ({'model.head.side_in_channels': (64,)}, 'classifiers for 2 branches'),
+        ({'model.head.side_in_channels': (64, 64)}, 'side1 branch ends with 128'),
+        ({'model.head.mimicking_loss.temperature': 0}, 'temperature=0'),
+        ({'model.neck.branches': []}, 'branches is empty'),
+    ],
+)
+def test_what_does_not_fit_fails_when_built(build, options, message):
+    with pytest.raises(ValueError, match=message):
+        build('dhm/resnet20_dhm_1xb64_digits.py', **options)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (
+            {'model.neck': dict(type='GlobalAveragePooling', _delete_=True)},
+            'the neck is a GlobalAveragePooling; it must be a SideBranchNeck',
+        ),
+        (
+            {
+                'model.head': dict(
+                    type='LinearClsHead', num_classes=10, in_channels=64, _delete_=True
+                )
+            },
+            'the head is a LinearClsHead; it must be a MultiBranchClsHead',
+        ),
+    ],
+)
+def test_refuses_other_parts(build, options, message):
+    with pytest.raises(TypeError, match=message):
+        build('dhm/resnet20_dhm_1xb64_digits.py', **options)
+
+
+def test_the_check_leaves_no_trace(build):
+    model = build('dhm/resnet20_dhm_1xb64_digits.py')
+    assert model.training
+    assert model.backbone.training
+    assert int(model.backbone.bn1.num_batches_tracked) == 0
+    assert {tensor.device.type for tensor in model.state_dict().values()} == {'cpu'}
+
+
+def test_a_backbone_that_meta_cannot_run_is_checked_at_the_first_batch(build):
+    class Stubborn(torch.nn.Module):
+        def forward(self, x):
+            return (torch.from_numpy(x.numpy())[:, :2], x)
+
+    model = DHMClassifier(
+        backbone=Stubborn(),
+        neck=dict(
+            type='SideBranchNeck',
+            branches=[
+                dict(
+                    stages=[
+                        dict(
+                            type='ResNetStage',
+                            in_channels=3,
+                            out_channels=8,
+                            num_blocks=1,
+                        )
+                    ]
+                )
+            ],
+        ),
+        head=dict(type='MultiBranchClsHead', num_classes=2, in_channels=3),
+    )
+    with pytest.raises(ValueError, match='set in_channels=2'):
+        model.branch_logits(torch.rand(2, 3, 8, 8))

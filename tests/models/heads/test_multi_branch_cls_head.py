@@ -1,0 +1,115 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from mmpretrain.models import LabelSmoothLoss
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+
+from dhm_plugin import MimickingLoss, MultiBranchClsHead
+
+FEATS = (torch.randn(4, 5), torch.randn(4, 6), torch.randn(4, 7))
+LABELS = torch.tensor([0, 2, 1, 2])
+
+
+def make_head(**options):
+    torch.manual_seed(0)
+    return MultiBranchClsHead(
+        num_classes=3, in_channels=7, side_in_channels=(5, 6), **options
+    )
+
+
+def labelled(labels=LABELS):
+    return [DataSample().set_gt_label(int(label)) for label in labels]
+
+
+def test_losses_of_dhm():
+    head = make_head(mimicking_loss=dict(type='MimickingLoss', temperature=2.0))
+    losses = head.loss(FEATS, labelled())
+    logits = [head.side_fcs[0](FEATS[0]), head.side_fcs[1](FEATS[1]), head.fc(FEATS[2])]
+    mimicking = MimickingLoss(temperature=2.0)(logits)
+    names = ('side0', 'side1', 'main')
+    assert set(losses) == {f'loss_{kind}_{n}' for kind in ('ce', 'mimic') for n in names}
+    for i, name in enumerate(names):
+        expected = F.cross_entropy(logits[i], LABELS)
+        torch.testing.assert_close(losses[f'loss_ce_{name}'], expected)
+        torch.testing.assert_close(losses[f'loss_mimic_{name}'], mimicking[i])
+
+
+def test_without_mimicking_it_is_dsl():
+    losses = make_head().loss(FEATS, labelled())
+    assert set(losses) == {'loss_ce_side0', 'loss_ce_side1', 'loss_ce_main'}
+
+
+def test_label_smoothing():
+    smooth = dict(type='LabelSmoothLoss', label_smooth_val=0.1, num_classes=3)
+    head = make_head(loss=smooth)
+    losses = head.loss(FEATS, labelled())
+    for name, logits in zip(head.branch_names, head.branch_logits(FEATS)):
+        expected = F.cross_entropy(logits, LABELS, label_smoothing=0.1)
+        torch.testing.assert_close(losses[f'loss_ce_{name}'], expected)
+    assert isinstance(head.loss_module, LabelSmoothLoss)
+
+
+@pytest.mark.parametrize('augment', ['Mixup', 'CutMix'])
+def test_soft_targets_of_batch_augmentations(augment):
+    torch.manual_seed(0)
+    preprocessor = MODELS.build(
+        dict(
+            type='ClsDataPreprocessor',
+            num_classes=3,
+            batch_augments=dict(augments=[dict(type=augment, alpha=1.0)]),
+        )
+    )
+    data = dict(inputs=torch.rand(4, 3, 8, 8), data_samples=labelled())
+    samples = preprocessor(data, training=True)['data_samples']
+    targets = torch.stack([sample.gt_score for sample in samples])
+    assert ((targets > 0) & (targets < 1)).any()
+    head = make_head(mimicking_loss=dict(type='MimickingLoss'))
+    losses = head.loss(FEATS, samples)
+    for name, logits in zip(head.branch_names, head.branch_logits(FEATS)):
+        expected = F.cross_entropy(logits, targets)
+        torch.testing.assert_close(losses[f'loss_ce_{name}'], expected)
+
+
+def test_main_branch_alone():
+    head = make_head(mimicking_loss=dict(type='MimickingLoss'))
+    assert set(head.loss(FEATS[-1:], labelled())) == {'loss_ce_main'}
+    torch.testing.assert_close(head(FEATS), head.fc(FEATS[-1]))
+    predictions = head.predict(FEATS)
+    expected = head.fc(FEATS[-1]).argmax(dim=1)
+    assert [int(p.pred_label) for p in predictions] == expected.tolist()
+
+
+def test_training_accuracy_of_every_branch():
+    head = make_head(cal_acc=True, topk=(1, 2))
+    losses = head.loss(FEATS, labelled())
+    for name, logits in zip(head.branch_names, head.branch_logits(FEATS)):
+        expected = (logits.argmax(dim=1) == LABELS).float().mean() * 100
+        torch.testing.assert_close(losses[f'accuracy_top-1_{name}'], expected)
+        assert losses[f'accuracy_top-2_{name}'] >= expected
+
+
+def test_switch_to_deploy_leaves_the_stock_keys():
+    head = make_head(mimicking_loss=dict(type='MimickingLoss'))
+    head.switch_to_deploy()
+    stock = MODELS.build(dict(type='LinearClsHead', num_classes=3, in_channels=7))
+    assert list(head.state_dict()) == list(stock.state_dict())
+    assert set(head.loss(FEATS[-1:], labelled())) == {'loss_ce_main'}
+
+
+@pytest.mark.parametrize(('label', 'named'), [(3, 'label 3'), (-1, 'label -1')])
+def test_refuses_a_label_outside_the_classes(label, named):
+    with pytest.raises(ValueError, match=rf'{named} is outside the 3 classes \(0 to 2\)'):
+        make_head().loss(FEATS, labelled([0, 1, 2, label]))
+
+
+def test_refuses_branches_that_do_not_fit():
+    with pytest.raises(ValueError, match='side_in_channels is empty'):
+        MultiBranchClsHead(num_classes=3, in_channels=7, side_in_channels=())
+    head = make_head()
+    with pytest.raises(ValueError, match=r'3 branches, main branch included, .* gives 2'):
+        head.branch_logits(FEATS[1:])
+    with pytest.raises(ValueError, match=r'side0 branch ends with 6 .* takes 5'):
+        head.branch_logits((FEATS[1], FEATS[1], FEATS[2]))
+    with pytest.raises(ValueError, match='main branch ends with 6 channels'):
+        head.branch_logits((FEATS[0], FEATS[1], FEATS[1]))

@@ -1,0 +1,141 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from dhm_plugin import MimickingLoss
+
+
+def random_logits(num_branches, shape=(5, 7), dtype=torch.float64, scale=3.0):
+    generator = torch.Generator().manual_seed(num_branches)
+    return [
+        (scale * torch.randn(shape, generator=generator, dtype=torch.float64))
+        .to(dtype)
+        .requires_grad_()
+        for _ in range(num_branches)
+    ]
+
+
+def double_loop(logits, temperature, loss_weight, eps):
+    """The definition, pair by pair."""
+    losses = []
+    for i, student in enumerate(logits):
+        loss = 0
+        for j, teacher in enumerate(logits):
+            if i == j:
+                continue
+            p = F.softmax(teacher.detach() / temperature, dim=1)
+            q = F.softmax(student / temperature, dim=1)
+            p = (p + eps) / (1 + p.size(1) * eps)
+            q = (q + eps) / (1 + q.size(1) * eps)
+            loss = loss + (p * (p.log() - q.log())).sum(1).mean()
+        losses.append(loss_weight * temperature**2 * loss)
+    return torch.stack(losses)
+
+
+@pytest.mark.parametrize('num_branches', range(2, 7))
+@pytest.mark.parametrize('temperature', [1.0, 4.0])
+@pytest.mark.parametrize('eps', [0.0, 1e-8, 1e-3])
+def test_matches_a_double_loop(num_branches, temperature, eps):
+    criterion = MimickingLoss(temperature, loss_weight=0.5, eps=eps)
+    logits = random_logits(num_branches)
+    ours, expected = criterion(logits), double_loop(logits, temperature, 0.5, eps)
+    assert ours.shape == (num_branches,)
+    torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-14)
+    weights = torch.arange(1.0, num_branches + 1, dtype=torch.float64)
+    gradients = torch.autograd.grad(ours @ weights, logits)
+    expected_gradients = torch.autograd.grad(expected @ weights, logits)
+    for gradient, reference in zip(gradients, expected_gradients):
+        torch.testing.assert_close(gradient, reference, rtol=1e-11, atol=1e-14)
+
+
+@pytest.mark.parametrize('eps', [0.0, 1e-8])
+def test_gradcheck_with_detached_teachers(eps):
+    criterion = MimickingLoss(temperature=2.0, eps=eps)
+    student, *teachers = random_logits(3)
+    # The loss of a branch depends on its own logits as a student alone, so that finite
+    # differences see what the detached gradient is.
+    assert torch.autograd.gradcheck(lambda z: criterion([z, *teachers])[0], (student,))
+    loss = criterion([student, *teachers])[0]
+    assert torch.autograd.grad(loss, teachers, allow_unused=True, retain_graph=True)
+    for gradient in torch.autograd.grad(loss, teachers):
+        assert gradient.abs().max() == 0
+
+
+def test_pairs():
+    logits = random_logits(3)
+    criterion = MimickingLoss(temperature=2.0, loss_weight=3.0)
+    pairs = criterion.divergences(logits)
+    assert pairs.shape == (3, 3)
+    assert pairs.diagonal().tolist() == [0, 0, 0]
+    for teacher in range(3):
+        for student in range(3):
+            expected = F.kl_div(
+                F.log_softmax(logits[student] / 2, 1),
+                F.log_softmax(logits[teacher] / 2, 1),
+                reduction='batchmean',
+                log_target=True,
+            )
+            torch.testing.assert_close(pairs[teacher, student], expected)
+    torch.testing.assert_close(criterion(logits), 3.0 * 4 * pairs.sum(dim=0))
+
+
+def test_equal_branches_have_nothing_to_learn():
+    (logits,) = random_logits(1)
+    loss = MimickingLoss()([logits, logits, logits])
+    np.testing.assert_allclose(loss.detach(), 0, atol=1e-14)
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize('eps', [0.0, 1e-8])
+def test_large_logits_and_low_precision_stay_finite(dtype, eps):
+    logits = [
+        torch.tensor([[1e4, -1e4, 0.0]], dtype=dtype, requires_grad=True),
+        torch.tensor([[-1e4, 1e4, 0.0]], dtype=dtype, requires_grad=True),
+        torch.tensor([[0.5, 0.25, 0.0]], dtype=dtype, requires_grad=True),
+    ]
+    loss = MimickingLoss(eps=eps)(logits)
+    assert loss.dtype == torch.float32
+    assert loss.isfinite().all()
+    for gradient in torch.autograd.grad(loss.sum(), logits):
+        assert gradient.dtype == dtype
+        assert gradient.isfinite().all()
+
+
+def test_autocast_does_not_lower_the_precision():
+    logits = random_logits(3, (64, 100), torch.float32)
+    criterion = MimickingLoss()
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        loss = criterion(logits)
+    torch.testing.assert_close(loss, criterion(logits), rtol=0, atol=0)
+
+
+def test_float64_stays():
+    assert MimickingLoss()(random_logits(2)).dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    'settings',
+    [
+        dict(temperature=0),
+        dict(temperature=-1.0),
+        dict(temperature=float('nan')),
+        dict(temperature=float('inf')),
+        dict(loss_weight=-1.0),
+        dict(eps=-1e-8),
+    ],
+)
+def test_refuses_settings(settings):
+    (name,) = settings
+    with pytest.raises(ValueError, match=f'{name}=.*it must be'):
+        MimickingLoss(**settings)
+
+
+def test_refuses_logits():
+    criterion = MimickingLoss()
+    with pytest.raises(ValueError, match='at least 2 branches, got 1'):
+        criterion(random_logits(1))
+    with pytest.raises(ValueError, match=r'one shape .*\(5, 7\), \(5, 8\)'):
+        criterion([torch.zeros(5, 7), torch.zeros(5, 8)])
+    with pytest.raises(ValueError, match=r'one shape \(N, classes\)'):
+        criterion([torch.zeros(5), torch.zeros(5)])

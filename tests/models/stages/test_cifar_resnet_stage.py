@@ -1,0 +1,45 @@
+import pytest
+import torch
+
+from dhm_plugin import CIFARResNetStage
+
+
+def test_shortcut_pools_and_adds_zero_channels():
+    stage = CIFARResNetStage(4, 8, num_blocks=1, stride=2).eval()
+    for parameter in stage.parameters():
+        torch.nn.init.zeros_(parameter)
+    x = torch.rand(2, 4, 6, 6)
+    expected = torch.zeros(2, 8, 3, 3)
+    for row in range(3):
+        for column in range(3):
+            window = x[:, :, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
+            expected[:, :4, row, column] = window.mean(dim=(2, 3))
+    torch.testing.assert_close(stage(x), expected)
+
+
+def test_shortcut_has_no_parameters():
+    stage = CIFARResNetStage(4, 8, num_blocks=3)
+    names = {name.split('.')[1] for name, _ in stage.named_parameters()}
+    assert names == {'conv1', 'bn1', 'conv2', 'bn2'}
+    assert len(stage) == 3
+
+
+def test_checkpointing_changes_nothing():
+    torch.manual_seed(0)
+    plain = CIFARResNetStage(4, 8, num_blocks=2)
+    saving = CIFARResNetStage(4, 8, num_blocks=2, with_cp=True)
+    saving.load_state_dict(plain.state_dict())
+    images = [torch.rand(2, 4, 6, 6).requires_grad_() for _ in range(2)]
+    images[1].data.copy_(images[0])
+    outputs = [stage(x) for stage, x in zip((plain, saving), images)]
+    torch.testing.assert_close(*outputs)
+    for output in outputs:
+        output.sum().backward()
+    torch.testing.assert_close(images[0].grad, images[1].grad)
+
+
+def test_refuses():
+    with pytest.raises(ValueError, match='out_channels=4 is less than in_channels=8'):
+        CIFARResNetStage(8, 4, 1)
+    with pytest.raises(ValueError, match='num_blocks=0; it must be at least 1'):
+        CIFARResNetStage(8, 16, 0)

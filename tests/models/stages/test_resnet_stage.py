@@ -1,0 +1,36 @@
+import pytest
+import torch
+import torchvision
+
+from dhm_plugin import ResNetStage
+
+
+@pytest.mark.parametrize(
+    ('name', 'block', 'expansion'),
+    [('resnet18', 'BasicBlock', 1), ('resnet50', 'Bottleneck', 4)],
+)
+def test_is_torchvisions_stage(name, block, expansion):
+    reference = getattr(torchvision.models, name)().layer3
+    stage = ResNetStage(
+        128 * expansion, 256 * expansion, len(reference), block=block, stride=2
+    )
+    stage.load_state_dict(reference.state_dict())
+    x = torch.rand(2, 128 * expansion, 6, 6)
+    torch.testing.assert_close(stage.eval()(x), reference.eval()(x))
+    assert (stage.in_channels, stage.out_channels) == (128 * expansion, 256 * expansion)
+
+
+@pytest.mark.parametrize('block', ['BasicBlock', 'Bottleneck'])
+@pytest.mark.parametrize('zero_init_residual', [True, False])
+def test_zero_init_residual(block, zero_init_residual):
+    stage = ResNetStage(8, 8, 2, block, 1, zero_init_residual=zero_init_residual)
+    stage.init_weights()
+    x = torch.rand(1, 8, 4, 4)
+    assert torch.equal(stage(x), x) == zero_init_residual
+
+
+def test_refuses():
+    with pytest.raises(ValueError, match="block='Block'; it must be one of"):
+        ResNetStage(8, 16, 1, block='Block')
+    with pytest.raises(ValueError, match='num_blocks=0; it must be at least 1'):
+        ResNetStage(8, 16, 0)

@@ -1,0 +1,60 @@
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import load_checkpoint
+
+
+class Hostile:
+    """Unpickling it would call ``print``."""
+
+    def __reduce__(self):
+        return print, ('hostile code ran',)
+
+
+class HostileGetattr:
+    """Unpickling it would fetch an attribute that no log history needs."""
+
+    def __reduce__(self):
+        return getattr, (HistoryBuffer, '__init__')
+
+
+def test_mmengine_loads_its_own_checkpoints(tmp_path):
+    path = tmp_path / 'epoch_1.pth'
+    buffer = HistoryBuffer()
+    buffer.update(0.5)
+    content = dict(
+        state_dict=dict(weight=torch.ones(1, 2), bias=torch.zeros(1)),
+        message_hub=dict(log_scalars={'train/loss': buffer}),
+        best_score=np.float64(97.5),
+        seed=np.int64(3),
+    )
+    torch.save(content, path)
+    loaded = load_checkpoint(torch.nn.Linear(2, 1), str(path))
+    assert loaded['message_hub']['log_scalars']['train/loss'].current() == 0.5
+    assert loaded['best_score'] == 97.5
+    assert loaded['seed'] == 3
+
+
+def test_hostile_code_does_not_run(tmp_path, capfd):
+    path = tmp_path / 'hostile.pth'
+    torch.save(dict(state_dict=dict(weight=Hostile())), path)
+    with pytest.raises(pickle.UnpicklingError, match='print'):
+        load_checkpoint(torch.nn.Linear(2, 1), str(path))
+    assert 'hostile code ran' not in capfd.readouterr().out
+
+
+def test_the_users_own_loading_is_left_alone(tmp_path, capfd):
+    path = tmp_path / 'own.pth'
+    torch.save(Hostile(), path)
+    torch.load(path, weights_only=False)
+    assert 'hostile code ran' in capfd.readouterr().out
+
+
+def test_getattr_reaches_nothing_but_the_methods_of_log_histories(tmp_path):
+    path = tmp_path / 'hostile.pth'
+    torch.save(dict(state_dict=HostileGetattr()), path)
+    with pytest.raises(pickle.UnpicklingError, match='must not read __init__'):
+        load_checkpoint(torch.nn.Linear(2, 1), str(path))
