@@ -19,7 +19,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.8',
     packages=find_packages(include=['dhm_plugin', 'dhm_plugin.*']),
-    install_requires=['torch>=2.6', 'torchvision', 'numpy'],
+    install_requires=['torch>=2.6', 'torchvision', 'numpy', 'tensorboard'],
     extras_require={
         # The stack that most users have. Install one of the two, never both:
         # they share their import names.
@@ -33,9 +33,9 @@ setup(
             'onedl-mmpretrain>=1.3.6,<1.4',
             'onedl-mmengine>=0.10.12,<0.11',
             'onedl-mmcv>=2.3.6,<2.4',
-            'opencv-python-headless',
+            'opencv-python',
         ],
         'demo': ['scikit-learn', 'matplotlib'],
-        'test': ['pytest', 'ruff', 'scikit-learn', 'matplotlib', 'tensorboard'],
+        'test': ['pytest', 'pytest-xdist', 'ruff', 'scikit-learn', 'matplotlib'],
     },
 )

@@ -1,7 +1,6 @@
 """What several tests share."""
 
 import os
-from pathlib import Path
 
 import pytest
 import torch
@@ -9,10 +8,9 @@ from mmengine import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
+from paths import ROOT
 
 import dhm_plugin  # noqa: F401
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from conftest import ROOT
+from paths import ROOT
 
 from dhm_plugin.checkpoints import CheckpointError, official_names, official_to_dhm
 from dhm_plugin.checkpoints.official import build_without_weights

@@ -1,0 +1,32 @@
+# make demo and make test need nothing but Python. STACK=onedl takes the maintained fork
+# of OpenMMLab's packages, in an environment of its own.
+PYTHON ?= python3
+STACK ?= openmmlab
+VENV_openmmlab := .venv
+VENV_onedl := .venv-onedl
+VENV := $(VENV_$(STACK))
+ifeq ($(VENV),)
+$(error STACK=$(STACK): it must be openmmlab or onedl)
+endif
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint install
+
+demo: install
+	$(BIN)/python -W ignore tools/demo.py
+
+test: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+install: $(VENV)/.installed
+
+# MMCV_WITH_OPS=0: onedl-mmcv is built from source, and classifiers need none of its ops.
+$(VENV)/.installed: setup.py
+	$(PYTHON) -m venv $(VENV)
+	MMCV_WITH_OPS=0 $(BIN)/pip install -q --disable-pip-version-check \
+	    -e '.[$(STACK),demo,test]'
+	touch $@

@@ -1,0 +1,78 @@
+"""What the tests of the command lines share."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from paths import ROOT
+from PIL import Image
+
+
+@pytest.fixture(scope='session')
+def run(tool_env):
+    """Run a command line as a user would: what it prints, and its exit code."""
+
+    def run_command(*command, code=0, cwd=None, env=None):
+        process = subprocess.run(
+            [str(part) for part in command],
+            cwd=cwd or ROOT,
+            env={**tool_env, **(env or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+        )
+        assert process.returncode == code, process.stdout[-4000:]
+        return process.stdout
+
+    return run_command
+
+
+@pytest.fixture(scope='session')
+def python(run):
+    """Run a script with this Python."""
+
+    def run_script(*command, **options):
+        return run(sys.executable, *command, **options)
+
+    return run_script
+
+
+@pytest.fixture(scope='session')
+def imagenet(tmp_path_factory):
+    """A folder like ImageNet's: a few JPEGs, one of them truncated, and lists."""
+    root = tmp_path_factory.mktemp('imagenet')
+    rng = np.random.default_rng(0)
+    for split, number in (('train', 12), ('val', 6)):
+        lines = []
+        for i in range(number):
+            path = root / split / f'class{i % 3}' / f'{i}.jpg'
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pixels = rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(path)
+            lines.append(f'class{i % 3}/{i}.jpg {i % 3}\n')
+        (root / 'meta').mkdir(exist_ok=True)
+        (root / 'meta' / f'{split}.txt').write_text(''.join(lines))
+    broken = root / 'train' / 'class0' / '0.jpg'
+    broken.write_bytes(broken.read_bytes()[:500])
+    return root
+
+
+@pytest.fixture(scope='session')
+def small():
+    """The options that cut an ImageNet config to a few iterations of small images."""
+
+    def options(data_root, *more):
+        loaders = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+        return [
+            '--cfg-options',
+            *(f'{loader}.dataset.data_root={data_root}' for loader in loaders),
+            *(f'{loader}.num_workers=2' for loader in loaders),
+            *(f'{loader}.batch_size=4' for loader in loaders),
+            'train_dataloader.dataset.pipeline.1.scale=64',
+            'default_hooks.logger.interval=1',
+            *more,
+        ]
+
+    return options

@@ -1,0 +1,34 @@
+"""Imported by the configs of the tests: several processes on one CPU."""
+
+import atexit
+
+import torch
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from mmpretrain.registry import HOOKS
+
+if not torch.cuda.is_available():
+    # MMEngine's launcher sets the GPU before it looks whether there is one.
+    torch.cuda.set_device = lambda device: None
+
+
+@atexit.register
+def _leave_the_group():
+    """Gloo's threads abort the process if they outlive the interpreter."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+@HOOKS.register_module()
+class SaveReplicaHook(Hook):
+    """Save the parameters of every process before and after the training."""
+
+    def _save(self, runner, when):
+        parameters = dict(runner.model.module.named_parameters())
+        torch.save(parameters, f'{runner.work_dir}/{when}_{get_rank()}.pth')
+
+    def before_train(self, runner):
+        self._save(runner, 'before')
+
+    def after_train(self, runner):
+        self._save(runner, 'after')

@@ -1,0 +1,86 @@
+"""Two processes with the shell scripts, over gloo on the CPU."""
+
+import re
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+from paths import ROOT
+
+HERE = Path(__file__).parent
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(('127.0.0.1', 0))
+        return str(sock.getsockname()[1])
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / 'two_processes.py'
+    path.write_text(
+        f"""
+_base_ = '{ROOT}/configs/dhm/resnet20_dhm_1xb64_digits.py'
+custom_imports = dict(imports=['dhm_plugin', 'cpu_replicas'])
+custom_hooks = [dict(type='SaveReplicaHook'), dict(type='LabelCheckHook')]
+env_cfg = dict(dist_cfg=dict(backend='gloo'))
+model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
+train_cfg = dict(max_epochs=2)
+work_dir = '{tmp_path}/work'
+"""
+    )
+    return path
+
+
+@pytest.fixture
+def env(tool_env):
+    return dict(PYTHONPATH=f'{ROOT}:{HERE}', PORT=free_port())
+
+
+def assert_replicas_are_equal(folder):
+    before, after = (
+        [torch.load(folder / f'{when}_{rank}.pth', weights_only=True) for rank in (0, 1)]
+        for when in ('before', 'after')
+    )
+    assert any('side_fcs' in key for key in after[0])
+    for key, value in after[0].items():
+        assert torch.equal(before[0][key], before[1][key]), key
+        assert torch.equal(value, after[1][key]), key
+    moved = [key for key, value in after[0].items() if not value.equal(before[0][key])]
+    assert len(moved) == len(after[0])
+
+
+def test_two_processes(config, env, run, python, tmp_path):
+    output = run('bash', ROOT / 'tools/dist_train.sh', config, '2', env=env)
+    assert 'Epoch(val) [2]' in output
+    assert_replicas_are_equal(tmp_path / 'work')
+
+    checkpoint = tmp_path / 'work' / 'epoch_2.pth'
+    dist_test = (ROOT / 'tools/dist_test.sh', config, checkpoint, '2')
+    two = run('bash', *dist_test, env={**env, 'PORT': free_port()})
+    one = python(ROOT / 'tools/test.py', config, checkpoint, env=env)
+    accuracies = [
+        re.search(r'accuracy/top1: [\d.]+', text).group(0) for text in (one, two)
+    ]
+    assert accuracies[0] == accuracies[1]
+
+
+def test_two_nodes(config, env, run, tmp_path):
+    def node(rank):
+        node_env = {**env, 'NNODES': '2', 'NODE_RANK': str(rank)}
+        return run('bash', ROOT / 'tools/dist_train.sh', config, '1', env=node_env)
+
+    with ThreadPoolExecutor() as pool:
+        outputs = list(pool.map(node, range(2)))
+    assert any('Epoch(val) [2]' in output for output in outputs)
+    assert_replicas_are_equal(tmp_path / 'work')
+
+
+@pytest.mark.parametrize('script', ['dist_train.sh', 'dist_test.sh'])
+def test_usage(script, run):
+    output = run('bash', ROOT / 'tools' / script, 'config.py', code=2)
+    assert output.startswith('Usage: [NNODES=2 NODE_RANK=0 MASTER_ADDR=host PORT=29500]')
+    assert f'tools/{script} CONFIG' in output

@@ -1,0 +1,124 @@
+"""MMPretrain's command lines on a ResNet-18 config, cut to a few iterations."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from paths import ROOT
+
+from dhm_plugin.stock_tools import stock_tool
+
+CONFIG = ROOT / 'configs/dhm/resnet18_dhm_8xb32_in1k.py'
+PLAIN = ROOT / 'configs/plain/resnet18_8xb32_in1k.py'
+
+
+def wait_for(condition, process, seconds=240):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, 'the training ended before it could be killed'
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope='module')
+def killed(tmp_path_factory, tool_env, imagenet, small):
+    """A work folder whose training was killed after its first epoch."""
+    folder = tmp_path_factory.mktemp('work')
+    command = [
+        *(sys.executable, str(ROOT / 'tools/train.py'), str(CONFIG)),
+        *('--work-dir', str(folder)),
+        *small(imagenet, 'train_cfg.max_epochs=100'),
+    ]
+    with (folder / 'out').open('w') as out:
+        process = subprocess.Popen(
+            command, env=tool_env, stdout=out, stderr=out, start_new_session=True
+        )
+    try:
+        wait_for((folder / 'last_checkpoint').exists, process)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    return folder
+
+
+def test_train_kill_resume_test_strip(killed, python, run, imagenet, small, tmp_path):
+    last = (killed / 'last_checkpoint').read_text()
+    epoch = int(re.search(r'epoch_(\d+).pth', last).group(1))
+    options = small(imagenet, f'train_cfg.max_epochs={epoch + 1}')
+
+    # MMPretrain's installed script, from another folder.
+    train = ('--work-dir', killed, '--resume', *options)
+    output = python(stock_tool('train.py'), CONFIG, *train, cwd=tmp_path)
+    assert f'resumed epoch: {epoch}' in output
+    assert f'Epoch(train) [{epoch + 1}][3/3]' in output
+    assert f'Epoch(train) [{epoch}]' not in output
+    for name in ('main', 'side0', 'side1'):
+        assert f'loss_ce_{name}: ' in output
+        assert f'loss_mimic_{name}: ' in output
+    assert f'Epoch {epoch + 1}: skipped' in output
+    assert 'class0/0.jpg' in output
+    scalars = [
+        json.loads(line)
+        for path in killed.glob('*/vis_data/scalars.json')
+        for line in path.read_text().splitlines()
+    ]
+    assert any(row.get('unreadable_images', 0) >= 1 for row in scalars)
+    assert list(killed.glob('*/vis_data/events.out.tfevents*'))
+
+    checkpoint = killed / f'epoch_{epoch + 1}.pth'
+    tested = python(
+        *(ROOT / 'tools/test.py', CONFIG, checkpoint, '--work-dir', tmp_path / 'test'),
+        *('--out', tmp_path / 'dhm.pkl', *small(imagenet)),
+    )
+    accuracy = re.search(r'accuracy/top1: ([\d.]+)\s+accuracy/top5: ([\d.]+)', tested)
+    assert accuracy
+
+    stripped = tmp_path / 'stripped.pth'
+    python(ROOT / 'tools/model_converters/strip_side_branches.py', checkpoint, stripped)
+    plain = python(
+        *(ROOT / 'tools/test.py', PLAIN, stripped, '--work-dir', tmp_path / 'test'),
+        *('--out', tmp_path / 'plain.pkl', *small(imagenet)),
+    )
+    assert accuracy.group(0) in plain
+    assert 'do not match' not in plain
+    assert 'unexpected key' not in plain
+    assert torch.load(stripped, weights_only=True)['meta']['epoch'] == epoch + 1
+
+
+def test_a_wrong_label_stops_before_training(python, imagenet, small, tmp_path):
+    (tmp_path / 'meta').mkdir()
+    (tmp_path / 'train').symlink_to(imagenet / 'train')
+    (tmp_path / 'val').symlink_to(imagenet / 'val')
+    for split in ('train', 'val'):
+        lines = (imagenet / 'meta' / f'{split}.txt').read_text()
+        (tmp_path / 'meta' / f'{split}.txt').write_text(lines)
+    with (tmp_path / 'meta' / 'train.txt').open('a') as file:
+        file.write('class2/2.jpg 1000\n')
+    output = python(
+        *(ROOT / 'tools/train.py', CONFIG, '--work-dir', tmp_path / 'work'),
+        *small(tmp_path),
+        code=1,
+    )
+    assert 'class2/2.jpg has the label 1000, outside the 1000 classes' in output
+    assert 'Epoch(train)' not in output
+
+
+def test_a_hostile_checkpoint_is_refused(python, imagenet, small, tmp_path):
+    class Hostile:
+        def __reduce__(self):
+            return print, ('hostile code ran',)
+
+    torch.save(dict(state_dict=dict(weight=Hostile())), tmp_path / 'hostile.pth')
+    output = python(
+        *(ROOT / 'tools/test.py', CONFIG, tmp_path / 'hostile.pth'),
+        *('--work-dir', tmp_path / 'work', *small(imagenet)),
+        code=1,
+    )
+    assert 'Unsupported global: GLOBAL print' in output.replace('__builtin__.', '')
+    assert 'hostile code ran\n' not in output
