@@ -1,6 +1,8 @@
 """What several tests share."""
 
 import os
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -37,5 +39,6 @@ def build():
 
 @pytest.fixture(scope='session')
 def tool_env():
-    """Environment in which the command lines run: this checkout, one thread."""
-    return {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
+    """Environment of the command lines: this Python, this checkout, one thread."""
+    path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
+    return {**os.environ, 'PATH': path, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Dict, List, Tuple
 
 import matplotlib
 import torch
@@ -42,7 +41,7 @@ def run(log: Path, script: str, *arguments: object) -> None:
         sys.exit(f'{" ".join(command)} failed; the end of {log}:\n{end}')
 
 
-def train(method: str, folder: Path, epochs: int) -> Tuple[Path, float]:
+def train(method: str, folder: Path, epochs: int) -> tuple[Path, float]:
     """Train one method with ``tools/train.py``: its checkpoint, and the seconds."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -66,7 +65,7 @@ def test(config: Path, checkpoint: Path, folder: Path) -> float:
 @torch.no_grad()
 def branch_predictions(
     config: Path, checkpoint: Path
-) -> Tuple[Dict[str, torch.Tensor], torch.Tensor]:
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """Classify the test split: the logits of every branch, and the labels."""
     init_default_scope('mmpretrain')
     cfg = Config.fromfile(config)
@@ -98,13 +97,13 @@ def strip_and_compare(method: str, checkpoint: Path, main: torch.Tensor) -> floa
     return accuracy
 
 
-def read_log(folder: Path) -> List[dict]:
+def read_log(folder: Path) -> list[dict]:
     """Read the scalars that the runner has logged."""
     (path,) = folder.glob('*/vis_data/scalars.json')
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def plot(folders: Dict[str, Path], path: Path) -> None:
+def plot(folders: dict[str, Path], path: Path) -> None:
     """Draw the test accuracy of each method, and the losses of DHM's branches."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout='constrained')
     for method, folder in folders.items():

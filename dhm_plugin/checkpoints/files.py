@@ -4,7 +4,7 @@ import os
 import pickle
 import tempfile
 from pathlib import Path
-from typing import Callable, Dict, Tuple, Union
+from typing import Callable, Union
 
 import torch
 
@@ -15,7 +15,7 @@ class CheckpointError(ValueError):
 
 def read_state_dict(
     path: Union[str, Path],
-) -> Tuple[Dict[str, torch.Tensor], Dict[str, object]]:
+) -> tuple[dict[str, torch.Tensor], dict[str, object]]:
     """Read the weights of a checkpoint without running any code in it.
 
     Args:
@@ -71,7 +71,7 @@ def read_state_dict(
 def convert_file(
     src: Union[str, Path],
     dst: Union[str, Path],
-    convert: Callable[[Dict[str, torch.Tensor], dict], dict],
+    convert: Callable[[dict[str, torch.Tensor], dict], dict],
 ) -> dict:
     """Convert one checkpoint file to another.
 

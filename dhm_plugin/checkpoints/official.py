@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from typing import Dict, Tuple
 
 import torch
 from mmengine import Config
@@ -15,7 +14,7 @@ from .files import CheckpointError
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'dhm'
 
 
-def official_names(model: DHMClassifier) -> Dict[str, str]:
+def official_names(model: DHMClassifier) -> dict[str, str]:
     """Tell the authors' name of each of a model's weights.
 
     The authors number the side branches from the deepest fork (``head1``) to the
@@ -48,8 +47,8 @@ def official_names(model: DHMClassifier) -> Dict[str, str]:
 
 
 def official_to_dhm(
-    state_dict: Dict[str, torch.Tensor],
-) -> Tuple[str, Dict[str, torch.Tensor]]:
+    state_dict: dict[str, torch.Tensor],
+) -> tuple[str, dict[str, torch.Tensor]]:
     """Rename the authors' weights to ours.
 
     The architecture is that of ``configs/dhm`` whose keys and shapes are the state

@@ -1,7 +1,5 @@
 """A trained checkpoint without its side branches."""
 
-from typing import Dict
-
 import torch
 
 from .files import CheckpointError
@@ -9,7 +7,7 @@ from .files import CheckpointError
 SIDE_BRANCH_PREFIXES = ('neck.branches.', 'head.side_fcs.')
 
 
-def strip_side_branches(state_dict: Dict[str, torch.Tensor]) -> Dict[str, torch.Tensor]:
+def strip_side_branches(state_dict: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Keep the main branch, whose keys are the stock MMPretrain ones.
 
     Args:

@@ -1,6 +1,7 @@
 """Scikit-learn's handwritten digits."""
 
-from typing import List, Optional, Sequence
+from collections.abc import Sequence
+from typing import Optional
 
 import numpy as np
 from mmpretrain.datasets import BaseDataset
@@ -46,7 +47,7 @@ class Digits(BaseDataset):
             ann_file='', metainfo=metainfo, pipeline=pipeline, test_mode=test_mode
         )
 
-    def load_data_list(self) -> List[dict]:
+    def load_data_list(self) -> list[dict]:
         """Load images and labels of the split."""
         try:
             from sklearn.datasets import load_digits
@@ -63,6 +64,6 @@ class Digits(BaseDataset):
             for image, label in zip(images, digits.target[part])
         ]
 
-    def extra_repr(self) -> List[str]:
+    def extra_repr(self) -> list[str]:
         """Tell the split where the data set is printed."""
         return [f'Split: \t{self.split}']

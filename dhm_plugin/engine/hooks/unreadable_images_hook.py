@@ -1,6 +1,6 @@
 """Counts the training images that could not be read."""
 
-from typing import Iterator
+from collections.abc import Iterator
 
 import torch
 from mmengine import dist

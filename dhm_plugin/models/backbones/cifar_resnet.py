@@ -1,6 +1,7 @@
 """The 3-stage ResNet for small images."""
 
-from typing import Optional, Sequence, Tuple, Union
+from collections.abc import Sequence
+from typing import Optional, Union
 
 import torch
 from mmcv.cnn import build_norm_layer
@@ -98,7 +99,7 @@ class CIFARResNet(BaseBackbone):
             channels = stage.out_channels
         self._freeze_stages()
 
-    def forward(self, x: torch.Tensor) -> Tuple[torch.Tensor, ...]:
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Map images (N, in_channels, H, W) to the maps of ``out_indices``."""
         x = self.relu(self.bn1(self.conv1(x)))
         maps = []

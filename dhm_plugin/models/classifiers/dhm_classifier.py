@@ -1,7 +1,7 @@
 """The classifier that trains with side branches and predicts without them."""
 
 from itertools import chain
-from typing import Any, Optional, Tuple, Union
+from typing import Any, Optional, Union
 
 import torch
 from mmpretrain.models import ImageClassifier
@@ -72,7 +72,7 @@ class DHMClassifier(ImageClassifier):
         )
         self._dry_run()
 
-    def branch_logits(self, inputs: torch.Tensor) -> Tuple[torch.Tensor, ...]:
+    def branch_logits(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Run every branch, whatever the mode.
 
         Args:
@@ -108,7 +108,7 @@ def _check_type(role: str, module: Any, expected: type) -> None:
         )
 
 
-def _map_channels(backbone: nn.Module) -> Optional[Tuple[int, ...]]:
+def _map_channels(backbone: nn.Module) -> Optional[tuple[int, ...]]:
     """Tell the channels of each map that a backbone gives.
 
     Run on the meta device, which computes shapes alone. None for a backbone that cannot

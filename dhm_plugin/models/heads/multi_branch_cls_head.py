@@ -1,6 +1,7 @@
 """One linear classifier a branch, and the losses of all."""
 
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from collections.abc import Sequence
+from typing import Optional, Union
 
 import torch
 from mmengine.model import ModuleList
@@ -77,11 +78,11 @@ class MultiBranchClsHead(LinearClsHead):
         self.mimicking_loss = mimicking_loss
 
     @property
-    def branch_names(self) -> Tuple[str, ...]:
+    def branch_names(self) -> tuple[str, ...]:
         """``('side0', 'side1', ..., 'main')``."""
         return (*(f'side{i}' for i in range(len(self.side_fcs))), 'main')
 
-    def branch_logits(self, feats: Tuple[torch.Tensor, ...]) -> Tuple[torch.Tensor, ...]:
+    def branch_logits(self, feats: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         """Classify with every branch that has features.
 
         Args:
@@ -125,13 +126,13 @@ class MultiBranchClsHead(LinearClsHead):
                     'there'
                 )
 
-    def forward(self, feats: Tuple[torch.Tensor, ...]) -> torch.Tensor:
+    def forward(self, feats: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """Classify with the main branch: logits (N, num_classes)."""
         return self.branch_logits(feats[-1:])[0]
 
     def loss(
-        self, feats: Tuple[torch.Tensor, ...], data_samples: List[DataSample]
-    ) -> Dict[str, torch.Tensor]:
+        self, feats: tuple[torch.Tensor, ...], data_samples: list[DataSample]
+    ) -> dict[str, torch.Tensor]:
         """Compute the losses of every branch.
 
         Args:
@@ -171,7 +172,7 @@ class MultiBranchClsHead(LinearClsHead):
         del self.mimicking_loss
         self.mimicking_loss = None
 
-    def _targets(self, data_samples: List[DataSample]) -> torch.Tensor:
+    def _targets(self, data_samples: list[DataSample]) -> torch.Tensor:
         if 'gt_score' in data_samples[0]:
             return torch.stack([sample.gt_score for sample in data_samples])
         labels = torch.cat([sample.gt_label for sample in data_samples])

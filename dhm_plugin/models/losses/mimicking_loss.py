@@ -1,7 +1,7 @@
 """The mimicking loss: every branch learns from every other."""
 
 import math
-from typing import Sequence
+from collections.abc import Sequence
 
 import torch
 from mmpretrain.registry import MODELS

@@ -1,6 +1,7 @@
 """The side branches, forked from the backbone's feature maps."""
 
-from typing import Optional, Sequence, Tuple, Union
+from collections.abc import Sequence
+from typing import Optional, Union
 
 import torch
 from mmengine.model import BaseModule, ModuleList, Sequential
@@ -75,11 +76,11 @@ class SideBranchNeck(BaseModule):
         self.pool = GlobalAveragePooling()
 
     @property
-    def side_channels(self) -> Tuple[int, ...]:
+    def side_channels(self) -> tuple[int, ...]:
         """Channels that each side branch ends with, shallowest first."""
         return tuple(branch[-1].out_channels for branch in self.branches)
 
-    def forward(self, maps: Tuple[torch.Tensor, ...]) -> Tuple[torch.Tensor, ...]:
+    def forward(self, maps: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         """Pool the main branch and, in training, every side branch.
 
         Args:
@@ -99,8 +100,8 @@ class SideBranchNeck(BaseModule):
         return self.pool((maps[-1],))
 
     def forward_branches(
-        self, maps: Tuple[torch.Tensor, ...]
-    ) -> Tuple[torch.Tensor, ...]:
+        self, maps: tuple[torch.Tensor, ...]
+    ) -> tuple[torch.Tensor, ...]:
         """Do as :meth:`forward` does, with every branch, whatever the mode."""
         self.check_channels([x.size(1) for x in maps])
         sides = (branch(maps[fork]) for fork, branch in zip(self.forks, self.branches))
