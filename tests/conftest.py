@@ -1,9 +1,11 @@
 """What several tests share."""
 
 import os
+import random
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine import Config
@@ -16,8 +18,11 @@ import dhm_plugin  # noqa: F401
 
 
 @pytest.fixture(autouse=True)
-def _stock_scope():
-    """Build as the runner does, and quietly."""
+def _known_state():
+    """Build as the runner does, quietly, and with the same random numbers each time."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
     init_default_scope('mmpretrain')
     MMLogger.get_current_instance().setLevel('WARNING')
 

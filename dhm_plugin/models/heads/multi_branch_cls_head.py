@@ -160,9 +160,10 @@ class MultiBranchClsHead(LinearClsHead):
                 losses[f'loss_mimic_{name}'] = loss
         if self.cal_acc:
             for name, z in zip(names, logits):
-                accuracies = Accuracy.calculate(z, target, topk=self.topk)
-                for k, accuracy in zip(self.topk, accuracies):
-                    losses[f'accuracy_top-{k}_{name}'] = accuracy[0].mean()
+                # Without a threshold: by default a negative logit counts as wrong.
+                tops = Accuracy.calculate(z, target, topk=self.topk, thrs=(None,))
+                for k, (accuracy,) in zip(self.topk, tops):
+                    losses[f'accuracy_top-{k}_{name}'] = accuracy.squeeze()
         return losses
 
     def switch_to_deploy(self) -> None:
