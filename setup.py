@@ -17,7 +17,7 @@ setup(
     long_description=(root / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
-    python_requires='>=3.9',
+    python_requires='>=3.10',
     packages=find_packages(include=['dhm_plugin', 'dhm_plugin.*']),
     install_requires=['torch>=2.6', 'torchvision', 'numpy', 'tensorboard'],
     extras_require={

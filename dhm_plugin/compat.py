@@ -2,7 +2,7 @@
 
 import functools
 import pickle
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -21,16 +21,23 @@ def load_checkpoints_safely() -> None:
       from falling back.
     """
     numpy_core = np._core if hasattr(np, '_core') else np.core
+    multiarray = numpy_core.multiarray
+    # NumPy 2 renamed the module; checkpoints of either are read with either.
+    reconstructors = [
+        (function, f'numpy.{core}.multiarray.{function.__name__}')
+        for function in (multiarray._reconstruct, multiarray.scalar)
+        for core in ('core', '_core')
+    ]
+    numbers = {type(np.dtype(code)) for code in np.typecodes['AllFloat']}
+    numbers |= {type(np.dtype(code)) for code in '?' + np.typecodes['AllInteger']}
     torch.serialization.add_safe_globals(
         [
             HistoryBuffer,
             (_history_buffer_method, 'builtins.getattr'),
-            numpy_core.multiarray._reconstruct,
-            numpy_core.multiarray.scalar,
             np.ndarray,
             np.dtype,
-            type(np.dtype(np.float64)),
-            type(np.dtype(np.int64)),
+            *reconstructors,
+            *numbers,
         ]
     )
     if hasattr(mmengine_checkpoint, '_safe_torch_load'):

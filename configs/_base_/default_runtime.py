@@ -11,7 +11,11 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='VisualizationHook', enable=False),
 )
-custom_hooks = [dict(type='LabelCheckHook'), dict(type='UnreadableImagesHook')]
+custom_hooks = [
+    dict(type='LabelCheckHook'),
+    dict(type='CheckpointCheckHook'),
+    dict(type='UnreadableImagesHook'),
+]
 
 env_cfg = dict(
     cudnn_benchmark=False,

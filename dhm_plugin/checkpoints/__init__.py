@@ -2,9 +2,10 @@
 
 from .files import CheckpointError, convert_file, read_state_dict, write_checkpoint
 from .official import official_names, official_to_dhm
-from .strip import strip_side_branches
+from .strip import SIDE_BRANCH_PREFIXES, strip_side_branches
 
 __all__ = [
+    'SIDE_BRANCH_PREFIXES',
     'CheckpointError',
     'convert_file',
     'official_names',

@@ -3,8 +3,8 @@
 import os
 import pickle
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, Union
 
 import torch
 
@@ -14,7 +14,7 @@ class CheckpointError(ValueError):
 
 
 def read_state_dict(
-    path: Union[str, Path],
+    path: str | Path,
 ) -> tuple[dict[str, torch.Tensor], dict[str, object]]:
     """Read the weights of a checkpoint without running any code in it.
 
@@ -40,7 +40,7 @@ def read_state_dict(
             f'{path}: refused. It is no checkpoint, or loading it would run code; a '
             f'checkpoint holds tensors and plain containers alone. torch says: {error}'
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:  # a damaged file makes torch raise about anything
         raise CheckpointError(
             f'{path}: cannot be read; it is truncated or no checkpoint of PyTorch. '
             f'torch says: {error}'
@@ -69,8 +69,8 @@ def read_state_dict(
 
 
 def convert_file(
-    src: Union[str, Path],
-    dst: Union[str, Path],
+    src: str | Path,
+    dst: str | Path,
     convert: Callable[[dict[str, torch.Tensor], dict], dict],
 ) -> dict:
     """Convert one checkpoint file to another.
@@ -85,8 +85,13 @@ def convert_file(
         dict: The content written.
 
     Raises:
-        CheckpointError: If reading, converting or writing fails; nothing is written.
+        CheckpointError: If reading, converting or writing fails, or both are the same
+            file; nothing is written.
     """
+    if os.path.realpath(src) == os.path.realpath(dst):
+        raise CheckpointError(
+            f'{dst}: is the file to convert; write to another one, or it would be lost'
+        )
     weights, others = read_state_dict(src)
     try:
         content = convert(weights, others)
@@ -96,7 +101,7 @@ def convert_file(
     return content
 
 
-def write_checkpoint(content: dict, path: Union[str, Path]) -> None:
+def write_checkpoint(content: dict, path: str | Path) -> None:
     """Write a checkpoint as a whole or not at all.
 
     It is written to a temporary file beside its destination and moved into place.
@@ -119,10 +124,12 @@ def write_checkpoint(content: dict, path: Union[str, Path]) -> None:
             torch.save(content, file)
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:
+    except BaseException as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise CheckpointError(f'{path}: cannot be written: {error}') from error
+        if isinstance(error, (OSError, RuntimeError)):
+            raise CheckpointError(f'{path}: cannot be written: {error}') from error
+        raise
 
 
 def _umask() -> int:

@@ -66,9 +66,16 @@ def official_to_dhm(
             and the first keys that differ.
     """
     shapes = {key: tuple(value.shape) for key, value in state_dict.items()}
-    num_classes = shapes.get('fc.weight', (1000,))[0]
+    classifier = shapes.get('fc.weight', ())
+    num_classes = classifier[0] if len(classifier) == 2 and classifier[0] else 1000
     nearest = None
-    for path in sorted(CONFIGS.glob('*.py')):
+    configs = sorted(CONFIGS.glob('*_in1k.py'))
+    if not configs:
+        raise CheckpointError(
+            f'the configs to compare it with are not in {CONFIGS}; run the tool in a '
+            'checkout of dhm_plugin, installed by pip install -e'
+        )
+    for path in configs:
         model = build_without_weights(path, num_classes)
         names = official_names(model)
         expected = {

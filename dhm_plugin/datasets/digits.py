@@ -1,7 +1,6 @@
 """Scikit-learn's handwritten digits."""
 
 from collections.abc import Sequence
-from typing import Optional
 
 import numpy as np
 from mmpretrain.datasets import BaseDataset
@@ -36,7 +35,7 @@ class Digits(BaseDataset):
     def __init__(
         self,
         split: str,
-        metainfo: Optional[dict] = None,
+        metainfo: dict | None = None,
         pipeline: Sequence = (),
         test_mode: bool = False,
     ) -> None:

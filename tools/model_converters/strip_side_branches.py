@@ -8,8 +8,13 @@ from dhm_plugin.checkpoints import CheckpointError, convert_file, strip_side_bra
 
 
 def convert(weights: dict, others: dict) -> dict:
-    """Keep the main branch and what the checkpoint says of its data set."""
-    return dict(meta=others.get('meta', {}), state_dict=strip_side_branches(weights))
+    """Keep the main branch, its classes, and how long it was trained."""
+    meta = others.get('meta', {})
+    kept = ('dataset_meta', 'epoch', 'iter', 'mmengine_version')
+    return dict(
+        meta={key: meta[key] for key in kept if key in meta},
+        state_dict=strip_side_branches(weights),
+    )
 
 
 def main() -> None:

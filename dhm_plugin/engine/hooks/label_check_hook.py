@@ -1,37 +1,52 @@
-"""Checks the labels before the training starts."""
+"""Checks the labels before they are used."""
 
 import numpy as np
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
+
+from ..utils import network_of
 
 
 @HOOKS.register_module()
 class LabelCheckHook(Hook):
     """Stop before the first iteration if a label is outside the head's classes.
 
-    On a GPU such a label would end the training with an assertion of a CUDA kernel that
-    names neither label nor image.
+    In training on a GPU such a label would end in an assertion of a CUDA kernel that
+    names neither label nor image; in validation and testing it would count as a wrong
+    prediction, unseen.
 
     Raises:
-        ValueError: If a label of the training data is outside the classes; it names the
-            first such image.
+        ValueError: If a label is outside the classes; it names the first such image.
     """
 
     def before_train(self, runner: Runner) -> None:
         """Look at every label of the training data."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        num_classes = getattr(getattr(model, 'head', None), 'num_classes', None)
-        dataset = runner.train_dataloader.dataset
+        self._check(runner, 'train')
+
+    def before_val(self, runner: Runner) -> None:
+        """Look at every label of the validation data, the first time."""
+        if not hasattr(self, '_val_checked'):
+            self._check(runner, 'val')
+        self._val_checked = True
+
+    def before_test(self, runner: Runner) -> None:
+        """Look at every label of the test data."""
+        self._check(runner, 'test')
+
+    def _check(self, runner: Runner, mode: str) -> None:
+        head = getattr(network_of(runner), 'head', None)
+        num_classes = getattr(head, 'num_classes', None)
+        dataset = getattr(runner, f'{mode}_dataloader').dataset
         if num_classes is None or not hasattr(dataset, 'get_data_info'):
+            runner.logger.info(f'{mode}_dataloader: the labels cannot be checked')
             return
         for i in range(len(dataset)):
             info = dataset.get_data_info(i)
             labels = np.atleast_1d(info.get('gt_label', 0))
-            if labels.min() < 0 or labels.max() >= num_classes:
+            if ((labels < 0) | (labels >= num_classes)).any():
                 raise ValueError(
-                    f'train_dataloader: {info.get("img_path", f"image {i}")} has the '
+                    f'{mode}_dataloader: {info.get("img_path", f"image {i}")} has the '
                     f'label {info["gt_label"]}, outside the {num_classes} classes (0 '
                     f'to {num_classes - 1}) of the head; correct the annotation, or '
                     "the head's num_classes"

@@ -35,7 +35,7 @@ class UnreadableImagesHook(Hook):
         if count:
             runner.logger.warning(
                 f'Epoch {runner.epoch + 1}: skipped {int(count)} unreadable images; '
-                'the warnings above name them.'
+                'the errors above name them.'
             )
             runner.visualizer.add_scalar(
                 'unreadable_images', int(count), step=runner.epoch + 1

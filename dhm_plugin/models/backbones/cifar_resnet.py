@@ -1,7 +1,6 @@
 """The 3-stage ResNet for small images."""
 
 from collections.abc import Sequence
-from typing import Optional, Union
 
 import torch
 from mmcv.cnn import build_norm_layer
@@ -57,8 +56,8 @@ class CIFARResNet(BaseBackbone):
         out_indices: Sequence[int] = (2,),
         frozen_stages: int = -1,
         with_cp: bool = False,
-        norm_cfg: Optional[dict] = None,
-        init_cfg: Optional[Union[dict, Sequence[dict]]] = (
+        norm_cfg: dict | None = None,
+        init_cfg: dict | Sequence[dict] | None = (
             dict(type='Kaiming', layer=['Conv2d']),
             dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
         ),

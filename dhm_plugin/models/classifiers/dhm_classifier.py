@@ -1,9 +1,10 @@
 """The classifier that trains with side branches and predicts without them."""
 
 from itertools import chain
-from typing import Any, Optional, Union
+from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 from torch import nn
@@ -43,13 +44,13 @@ class DHMClassifier(ImageClassifier):
 
     def __init__(
         self,
-        backbone: Union[dict, nn.Module],
-        neck: Union[dict, nn.Module],
-        head: Union[dict, nn.Module],
-        pretrained: Optional[str] = None,
-        train_cfg: Optional[dict] = None,
-        data_preprocessor: Optional[Union[dict, nn.Module]] = None,
-        init_cfg: Optional[dict] = None,
+        backbone: dict | nn.Module,
+        neck: dict | nn.Module,
+        head: dict | nn.Module,
+        pretrained: str | None = None,
+        train_cfg: dict | None = None,
+        data_preprocessor: dict | nn.Module | None = None,
+        init_cfg: dict | None = None,
     ) -> None:
         if isinstance(neck, dict):
             neck = MODELS.build(neck)
@@ -70,7 +71,7 @@ class DHMClassifier(ImageClassifier):
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg,
         )
-        self._dry_run()
+        self._check_branches()
 
     def branch_logits(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Run every branch, whatever the mode.
@@ -86,17 +87,28 @@ class DHMClassifier(ImageClassifier):
         return self.head.branch_logits(self.neck.forward_branches(self.backbone(inputs)))
 
     def switch_to_deploy(self) -> None:
-        """Drop the side branches in place: what is left is the plain network."""
+        """Drop the side branches in place: what is left is the plain network.
+
+        A backbone that has layers of its own for each map that it gives, as the norm
+        layers of MMPretrain's Swin and ConvNeXt, keeps those of the dropped maps.
+        """
         self.neck.switch_to_deploy()
         self.head.switch_to_deploy()
-        self.backbone.out_indices = self.backbone.out_indices[-1:]
+        if hasattr(self.backbone, 'out_indices'):
+            self.backbone.out_indices = self.backbone.out_indices[-1:]
 
-    def _dry_run(self) -> None:
+    def _check_branches(self) -> None:
         """Let branches that do not fit fail here, before any data is loaded."""
-        channels = _map_channels(self.backbone)
-        if channels is not None:
-            self.neck.check_channels(channels)
-            self.head.check_channels((*self.neck.side_channels, channels[-1]))
+        indices = getattr(self.backbone, 'out_indices', ())
+        if list(indices) != sorted(indices):
+            raise ValueError(
+                f'DHMClassifier: the backbone has out_indices={indices}; they must be in '
+                "order, for the last map is the main branch's"
+            )
+        maps = _maps_on_meta(self.backbone)
+        if maps is not None:
+            self.neck.check_maps(maps)
+            self.head.check_channels((*self.neck.side_channels, maps[-1].size(1)))
 
 
 def _check_type(role: str, module: Any, expected: type) -> None:
@@ -108,11 +120,11 @@ def _check_type(role: str, module: Any, expected: type) -> None:
         )
 
 
-def _map_channels(backbone: nn.Module) -> Optional[tuple[int, ...]]:
-    """Tell the channels of each map that a backbone gives.
+def _maps_on_meta(backbone: nn.Module) -> tuple[torch.Tensor, ...] | None:
+    """Run a backbone on the meta device, which computes shapes alone.
 
-    Run on the meta device, which computes shapes alone. None for a backbone that cannot
-    run there on a 224x224 image: neck and head check it at the first batch.
+    None for one that cannot run there on a 224x224 image: neck and head check it at the
+    first batch.
     """
     conv = next((m for m in backbone.modules() if isinstance(m, nn.Conv2d)), None)
     image = torch.empty(1, conv.in_channels if conv else 3, 224, 224, device='meta')
@@ -124,9 +136,13 @@ def _map_channels(backbone: nn.Module) -> Optional[tuple[int, ...]]:
     backbone.eval()
     try:
         with torch.no_grad():
-            maps = torch.func.functional_call(backbone, tensors, (image,))
-        return tuple(x.size(1) for x in maps)
-    except Exception:
+            return torch.func.functional_call(backbone, tensors, (image,))
+    except Exception as error:
+        print_log(
+            'The side branches are checked at the first batch: on the meta device '
+            f'{type(backbone).__name__} does not run ({error})',
+            logger='current',
+        )
         return None
     finally:
         backbone.train(training)

@@ -1,7 +1,6 @@
 """One linear classifier a branch, and the losses of all."""
 
 from collections.abc import Sequence
-from typing import Optional, Union
 
 import torch
 from mmengine.model import ModuleList
@@ -50,11 +49,11 @@ class MultiBranchClsHead(LinearClsHead):
         num_classes: int,
         in_channels: int,
         side_in_channels: Sequence[int],
-        loss: Optional[Union[dict, nn.Module]] = None,
-        mimicking_loss: Optional[Union[dict, nn.Module]] = None,
-        topk: Union[int, Sequence[int]] = (1,),
+        loss: dict | nn.Module | None = None,
+        mimicking_loss: dict | nn.Module | None = None,
+        topk: int | Sequence[int] = (1,),
         cal_acc: bool = False,
-        init_cfg: Optional[dict] = None,
+        init_cfg: dict | None = None,
     ) -> None:
         super().__init__(
             num_classes,
@@ -146,7 +145,8 @@ class MultiBranchClsHead(LinearClsHead):
             ``cal_acc`` ``accuracy_top-1_main``, ... All are scalars.
 
         Raises:
-            ValueError: If a label is outside the classes.
+            ValueError: If a label is outside the classes, or ``cal_acc`` meets labels
+                that a batch augmentation has mixed.
         """
         logits = self.branch_logits(feats)
         target = self._targets(data_samples)
@@ -159,6 +159,11 @@ class MultiBranchClsHead(LinearClsHead):
             for name, loss in zip(names, self.mimicking_loss(logits)):
                 losses[f'loss_mimic_{name}'] = loss
         if self.cal_acc:
+            if target.ndim != 1:
+                raise ValueError(
+                    'MultiBranchClsHead: cal_acc=True, but a batch augmentation mixes '
+                    'the labels; set cal_acc=False'
+                )
             for name, z in zip(names, logits):
                 # Without a threshold: by default a negative logit counts as wrong.
                 tops = Accuracy.calculate(z, target, topk=self.topk, thrs=(None,))

@@ -1,7 +1,6 @@
 """The side branches, forked from the backbone's feature maps."""
 
 from collections.abc import Sequence
-from typing import Optional, Union
 
 import torch
 from mmengine.model import BaseModule, ModuleList, Sequential
@@ -52,7 +51,7 @@ class SideBranchNeck(BaseModule):
         self,
         branches: Sequence[dict],
         eval_branches: bool = False,
-        init_cfg: Optional[Union[dict, Sequence[dict]]] = (
+        init_cfg: dict | Sequence[dict] | None = (
             dict(type='Kaiming', layer=['Conv2d']),
             dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
         ),
@@ -63,6 +62,8 @@ class SideBranchNeck(BaseModule):
                 'SideBranchNeck: branches is empty; give at least one side branch, or '
                 "use the neck of the plain network, dict(type='GlobalAveragePooling')"
             )
+        for i, branch in enumerate(branches):
+            _check_branch(i, branch)
         self.forks = [branch.get('fork', i) for i, branch in enumerate(branches)]
         if self.forks != sorted(self.forks) or self.forks[0] < 0:
             raise ValueError(
@@ -103,7 +104,7 @@ class SideBranchNeck(BaseModule):
         self, maps: tuple[torch.Tensor, ...]
     ) -> tuple[torch.Tensor, ...]:
         """Do as :meth:`forward` does, with every branch, whatever the mode."""
-        self.check_channels([x.size(1) for x in maps])
+        self.check_maps(maps)
         sides = (branch(maps[fork]) for fork, branch in zip(self.forks, self.branches))
         return self.pool((*sides, maps[-1]))
 
@@ -112,25 +113,32 @@ class SideBranchNeck(BaseModule):
         self.branches = ModuleList()
         self.forks = []
 
-    def check_channels(self, map_channels: Sequence[int]) -> None:
+    def check_maps(self, maps: tuple[torch.Tensor, ...]) -> None:
         """Check that every branch fits the map that it forks from.
 
         Args:
-            map_channels (Sequence[int]): Channels of each of the backbone's maps.
+            maps (tuple[torch.Tensor]): As :meth:`forward` takes them.
 
         Raises:
-            ValueError: If a branch forks from a map that the backbone does not give,
-                or that has other channels.
+            ValueError: If they are no feature maps, or a branch forks from a map that
+                the backbone does not give, or that has other channels.
         """
+        shapes = [tuple(getattr(x, 'shape', ())) for x in maps]
+        if any(len(shape) != 4 for shape in shapes):
+            raise ValueError(
+                'SideBranchNeck: the branches need feature maps (N, C, H, W), but the '
+                f'backbone gives {shapes}; it may have an option to keep the maps, such '
+                "as gap_before_final_norm=False (ConvNeXt) or out_type='featmap' (ViT)"
+            )
         for i, (fork, branch) in enumerate(zip(self.forks, self.branches)):
-            if fork >= len(map_channels) - 1:
+            if fork >= len(maps) - 1:
                 raise ValueError(
                     f'SideBranchNeck: branches[{i}] forks from feature map {fork}, but '
-                    f'the backbone gives {len(map_channels)} map(s), of which the last '
+                    f'the backbone gives {len(maps)} map(s), of which the last '
                     "is the main branch's; add the stage to fork from to the backbone's "
                     'out_indices'
                 )
-            channels, expected = map_channels[fork], branch[0].in_channels
+            channels, expected = maps[fork].size(1), branch[0].in_channels
             if channels != expected:
                 raise ValueError(
                     f'SideBranchNeck: branches[{i}].stages[0] has '
@@ -139,17 +147,28 @@ class SideBranchNeck(BaseModule):
                 )
 
 
+def _check_branch(index: int, branch: dict) -> None:
+    """Check the form of a branch's config; its stages check their own."""
+    good = isinstance(branch, dict) and set(branch) <= {'stages', 'fork'}
+    if good:
+        stages, fork = branch.get('stages'), branch.get('fork', index)
+        good = stages and isinstance(stages, (list, tuple)) and isinstance(fork, int)
+    if not good:
+        raise ValueError(
+            f'SideBranchNeck: branches[{index}] must be a dict with `stages`, a list of '
+            'at least one stage config, and may have `fork`, the number of a feature '
+            f'map; it is {branch}'
+        )
+
+
 def _build_branch(index: int, branch: dict) -> Sequential:
     where = f'SideBranchNeck: branches[{index}]'
-    unknown = set(branch) - {'stages', 'fork'}
-    if unknown or not branch.get('stages'):
-        raise ValueError(
-            f'{where} must have `stages`, a list of at least one stage, and may have '
-            f'`fork`; it has {dict(branch)}'
-        )
-    stages = Sequential(*(MODELS.build(stage) for stage in branch['stages']))
-    channels = None
-    for i, stage in enumerate(stages):
+    stages, channels = Sequential(), None
+    for i, config in enumerate(branch['stages']):
+        try:
+            stage = MODELS.build(config)
+        except Exception as error:
+            raise ValueError(f'{where}.stages[{i}]: {error}') from error
         if not hasattr(stage, 'in_channels') or not hasattr(stage, 'out_channels'):
             raise TypeError(
                 f'{where}.stages[{i}], a {type(stage).__name__}, lacks the attributes '
@@ -161,4 +180,5 @@ def _build_branch(index: int, branch: dict) -> Sequential:
                 f'stage before it gives {channels} channels; set in_channels={channels}'
             )
         channels = stage.out_channels
+        stages.append(stage)
     return stages

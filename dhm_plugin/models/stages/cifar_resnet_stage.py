@@ -1,7 +1,5 @@
 """One stage of a CIFAR ResNet."""
 
-from typing import Optional
-
 import torch
 import torch.nn.functional as F
 from mmpretrain.models.backbones.resnet import BasicBlock
@@ -29,7 +27,8 @@ class ParameterFreeShortcut(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (N, in_channels, H, W) to (N, out_channels, H/stride, W/stride)."""
         if self.stride > 1:
-            x = F.avg_pool2d(x, self.stride)
+            # Odd sizes round up, as those of the strided convolution beside it.
+            x = F.avg_pool2d(x, self.stride, ceil_mode=True)
         return F.pad(x, (0, 0, 0, 0, 0, self.zero_channels))
 
 
@@ -59,7 +58,7 @@ class CIFARResNetStage(nn.Sequential):
         num_blocks: int,
         stride: int = 2,
         with_cp: bool = False,
-        norm_cfg: Optional[dict] = None,
+        norm_cfg: dict | None = None,
     ) -> None:
         if out_channels < in_channels:
             raise ValueError(

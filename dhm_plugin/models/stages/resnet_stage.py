@@ -1,7 +1,5 @@
 """One stage of an ImageNet ResNet."""
 
-from typing import Optional
-
 from mmengine.model import constant_init
 from mmpretrain.models.backbones.resnet import BasicBlock, Bottleneck, ResLayer
 from mmpretrain.registry import MODELS
@@ -41,7 +39,7 @@ class ResNetStage(ResLayer):
         block: str = 'BasicBlock',
         stride: int = 2,
         with_cp: bool = False,
-        norm_cfg: Optional[dict] = None,
+        norm_cfg: dict | None = None,
         zero_init_residual: bool = True,
     ) -> None:
         if block not in _BLOCKS:

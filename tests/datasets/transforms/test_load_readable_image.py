@@ -1,3 +1,5 @@
+import copy
+
 import mmcv
 import numpy as np
 import pytest
@@ -52,10 +54,39 @@ def test_same_pixels_as_the_stock_transform(folder):
     np.testing.assert_array_equal(ours['img'], mmcv.imread(path, backend='pillow'))
 
 
-def test_a_missing_file_is_named(folder, caplog):
+def test_a_missing_file_is_named(folder, monkeypatch):
+    messages = []
+    monkeypatch.setattr(
+        'dhm_plugin.datasets.transforms.load_readable_image.print_log',
+        lambda message, **_: messages.append(message),
+    )
     transform = LoadReadableImage()
     assert transform(dict(img_path=str(folder / 'missing.jpg'))) is None
     assert transform.num_skipped == 1
+    (message,) = messages
+    assert f'{folder}/missing.jpg: FileNotFoundError' in message
+
+
+def test_a_copy_counts_for_itself(folder):
+    transform = LoadReadableImage()
+    twin = copy.deepcopy(transform)
+    assert twin(dict(img_path=str(folder / 'missing.jpg'))) is None
+    assert (transform.num_skipped, twin.num_skipped) == (0, 1)
+    assert twin._skipped.is_shared()
+
+
+def test_refuses_an_unknown_backend():
+    with pytest.raises(ValueError, match="imdecode_backend='pil'; it must be one of"):
+        LoadReadableImage(imdecode_backend='pil')
+
+
+def test_a_missing_file_backend_is_no_unreadable_image(monkeypatch, folder):
+    def no_client(*args, **kwargs):
+        raise ImportError('install petrel')
+
+    monkeypatch.setattr('mmengine.fileio.get', no_client)
+    with pytest.raises(ImportError, match='petrel'):
+        LoadReadableImage()(dict(img_path=str(folder / 'class0' / '0.jpg')))
 
 
 def test_a_test_set_must_be_readable(folder):

@@ -2,6 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 from mmengine.dataset import RepeatDataset
+from mmengine.logging import MMLogger
 from mmpretrain.datasets import CustomDataset
 
 from dhm_plugin import LabelCheckHook
@@ -9,7 +10,14 @@ from dhm_plugin import LabelCheckHook
 
 def runner_of(dataset, num_classes):
     model = SimpleNamespace(head=SimpleNamespace(num_classes=num_classes))
-    return SimpleNamespace(model=model, train_dataloader=SimpleNamespace(dataset=dataset))
+    loader = SimpleNamespace(dataset=dataset)
+    return SimpleNamespace(
+        model=model,
+        train_dataloader=loader,
+        val_dataloader=loader,
+        test_dataloader=loader,
+        logger=MMLogger.get_current_instance(),
+    )
 
 
 @pytest.fixture
@@ -25,6 +33,20 @@ def test_names_image_label_and_classes(dataset, wrap):
     ):
         LabelCheckHook().before_train(runner_of(wrap(dataset), 10))
     LabelCheckHook().before_train(runner_of(wrap(dataset), 11))
+
+
+def test_validation_and_test_labels(dataset):
+    runner = runner_of(dataset, 10)
+    for check in ('before_val', 'before_test'):
+        with pytest.raises(ValueError, match=f'{check[7:]}_dataloader: .*c.jpg'):
+            getattr(LabelCheckHook(), check)(runner)
+
+
+def test_validation_labels_are_read_once(dataset, monkeypatch):
+    hook, runner = LabelCheckHook(), runner_of(dataset, 11)
+    hook.before_val(runner)
+    monkeypatch.setattr(dataset, 'get_data_info', None)
+    hook.before_val(runner)
 
 
 def test_negative_labels(tmp_path):

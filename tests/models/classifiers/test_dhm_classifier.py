@@ -19,6 +19,18 @@ METHODS = {
 }
 
 
+def with_backbone(backbone, channels, head_channels):
+    """Give a backbone one side branch."""
+    stages = [
+        dict(type='ResNetStage', in_channels=channels, out_channels=8, num_blocks=1)
+    ]
+    return DHMClassifier(
+        backbone=backbone,
+        neck=dict(type='SideBranchNeck', branches=[dict(stages=stages)]),
+        head=dict(type='MultiBranchClsHead', num_classes=2, in_channels=head_channels),
+    )
+
+
 @pytest.fixture(params=METHODS)
 def pair(request, build):
     """A DHM model with settled batch norms, the plain one of its config, and images."""
@@ -37,6 +49,7 @@ def test_a_checkpoint_loads_into_the_stock_model(pair, tmp_path):
     assert type(plain) is ImageClassifier
     torch.save(dict(state_dict=dhm.state_dict()), tmp_path / 'dhm.pth')
     load_checkpoint(plain, str(tmp_path / 'dhm.pth'), map_location='cpu')
+    assert torch.equal(plain.head.fc.weight, dhm.head.fc.weight)
     missing, unexpected = plain.load_state_dict(dhm.state_dict(), strict=False)
     assert not missing
     sides = ('neck.branches.', 'head.side_fcs.')
@@ -161,6 +174,24 @@ def test_refuses_other_parts(build, options, message):
         build('dhm/resnet20_dhm_1xb64_digits.py', **options)
 
 
+@pytest.mark.parametrize(
+    'backbone',
+    [
+        dict(type='ConvNeXt', arch='tiny', out_indices=(2, 3)),
+        dict(type='VisionTransformer', arch='deit-t', out_indices=(5, 11)),
+    ],
+)
+def test_refuses_what_is_no_feature_map(backbone):
+    with pytest.raises(ValueError, match=r'need feature maps \(N, C, H, W\), .* gives'):
+        with_backbone(backbone, 192, 768)
+
+
+def test_refuses_maps_out_of_order(build):
+    options = {'model.backbone.out_indices': (2, 0, 1)}
+    with pytest.raises(ValueError, match=r'=\(2, 0, 1\); they must be in order'):
+        build('dhm/resnet20_dhm_1xb64_digits.py', **options)
+
+
 def test_the_check_leaves_no_trace(build):
     model = build('dhm/resnet20_dhm_1xb64_digits.py')
     assert model.training
@@ -174,24 +205,10 @@ def test_a_backbone_that_meta_cannot_run_is_checked_at_the_first_batch(build):
         def forward(self, x):
             return (torch.from_numpy(x.numpy())[:, :2], x)
 
-    model = DHMClassifier(
-        backbone=Stubborn(),
-        neck=dict(
-            type='SideBranchNeck',
-            branches=[
-                dict(
-                    stages=[
-                        dict(
-                            type='ResNetStage',
-                            in_channels=3,
-                            out_channels=8,
-                            num_blocks=1,
-                        )
-                    ]
-                )
-            ],
-        ),
-        head=dict(type='MultiBranchClsHead', num_classes=2, in_channels=3),
-    )
+    model = with_backbone(Stubborn(), 3, 3)
     with pytest.raises(ValueError, match='set in_channels=2'):
         model.branch_logits(torch.rand(2, 3, 8, 8))
+    model = with_backbone(Stubborn(), 2, 3)
+    assert len(model.branch_logits(torch.rand(2, 3, 8, 8))) == 2
+    model.switch_to_deploy()  # without out_indices
+    assert len(model.branch_logits(torch.rand(2, 3, 8, 8))) == 1

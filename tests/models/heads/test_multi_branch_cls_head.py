@@ -91,6 +91,12 @@ def test_training_accuracy_of_every_branch():
         assert losses[f'accuracy_top-2_{name}'] >= expected
 
 
+def test_refuses_the_accuracy_of_mixed_labels():
+    samples = [DataSample().set_gt_score(torch.full((3,), 1 / 3)) for _ in LABELS]
+    with pytest.raises(ValueError, match='cal_acc=True, but a batch augmentation'):
+        make_head(cal_acc=True).loss(FEATS, samples)
+
+
 def test_switch_to_deploy_leaves_the_stock_keys():
     head = make_head(mimicking_loss=dict(type='MimickingLoss'))
     head.switch_to_deploy()

@@ -80,9 +80,14 @@ class NoStage(nn.Module):
     ('branches', 'message'),
     [
         ([], 'branches is empty'),
-        ([dict(stages=[])], r'branches\[0\] must have `stages`'),
-        ([dict(stage=[stage(4, 8)])], r'branches\[0\] must have `stages`'),
+        ([dict(stages=[])], r'branches\[0\] must be a dict with `stages`'),
+        ([dict(stage=[stage(4, 8)])], r'branches\[0\] must be a dict with `stages`'),
+        ([dict(stages=stage(4, 8))], r'branches\[0\] must be a dict with `stages`'),
+        ([[stage(4, 8)]], r'branches\[0\] must be a dict with `stages`'),
+        ([dict(stages=[stage(4, 8)], fork='1')], r'branches\[0\] must be a dict'),
         ([dict(stages=[stage(4, 8)], forks=1)], 'may have `fork`'),
+        ([dict(stages=[dict(in_channels=4)])], r'branches\[0\].stages\[0\]: .*type'),
+        ([dict(stages=[stage(4, 'x')])], r'branches\[0\].stages\[0\]: '),
         (
             [dict(stages=[stage(4, 8), stage(4, 8)])],
             r'branches\[0\].stages\[1\] has in_channels=4, .* gives 8 channels',

@@ -17,6 +17,13 @@ def test_shortcut_pools_and_adds_zero_channels():
     torch.testing.assert_close(stage(x), expected)
 
 
+def test_odd_maps():
+    assert CIFARResNetStage(4, 8, num_blocks=2)(torch.rand(2, 4, 7, 5)).shape[2:] == (
+        4,
+        3,
+    )
+
+
 def test_shortcut_has_no_parameters():
     stage = CIFARResNetStage(4, 8, num_blocks=3)
     names = {name.split('.')[1] for name, _ in stage.named_parameters()}
