@@ -1,4 +1,5 @@
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -30,12 +31,33 @@ def test_mmengine_loads_its_own_checkpoints(tmp_path):
         message_hub=dict(log_scalars={'train/loss': buffer}),
         best_score=np.float64(97.5),
         seed=np.int64(3),
+        others=[
+            np.array([1], dtype) for dtype in ('f2', 'f4', 'i1', 'i4', 'u1', 'u8', '?')
+        ],
     )
     torch.save(content, path)
     loaded = load_checkpoint(torch.nn.Linear(2, 1), str(path))
     assert loaded['message_hub']['log_scalars']['train/loss'].current() == 0.5
     assert loaded['best_score'] == 97.5
     assert loaded['seed'] == 3
+    assert [array.item() for array in loaded['others']] == [1] * 7
+
+
+@pytest.mark.parametrize('core', [b'numpy.core', b'numpy._core'])
+def test_checkpoints_written_with_either_numpy(core, tmp_path):
+    here, path = tmp_path / 'here.pth', tmp_path / 'there.pth'
+    content = dict(state_dict={}, array=np.arange(3), score=np.float64(97.5))
+    torch.save(content, here)
+    with zipfile.ZipFile(here) as source, zipfile.ZipFile(path, 'w') as target:
+        for name in source.namelist():
+            data = source.read(name)
+            # The protocol-2 opcode GLOBAL ends module and name with line feeds.
+            for ours in (b'cnumpy._core.multiarray', b'cnumpy.core.multiarray'):
+                data = data.replace(ours, b'c' + core + b'.multiarray')
+            target.writestr(name, data)
+    loaded = load_checkpoint(torch.nn.Linear(2, 1), str(path))
+    assert loaded['array'].tolist() == [0, 1, 2]
+    assert loaded['score'] == 97.5
 
 
 def test_hostile_code_does_not_run(tmp_path, capfd):

@@ -6,6 +6,8 @@ import textwrap
 from mmengine import Config
 from paths import ROOT
 
+from dhm_plugin import __version__
+
 TEXT = (ROOT / 'README.md').read_text()
 
 
@@ -20,6 +22,10 @@ def test_the_config_example_is_resnet18_dhm(tmp_path, build):
     assert shown.model == ours.model
     assert shown.custom_hooks == ours.custom_hooks
     assert shown.custom_imports == ours.custom_imports
+
+
+def test_the_citation_is_of_this_version():
+    assert f'version: {__version__}\n' in (ROOT / 'CITATION.cff').read_text()
 
 
 def test_every_file_is_there():

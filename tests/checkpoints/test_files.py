@@ -5,7 +5,12 @@ import stat
 import pytest
 import torch
 
-from dhm_plugin.checkpoints import CheckpointError, read_state_dict, write_checkpoint
+from dhm_plugin.checkpoints import (
+    CheckpointError,
+    convert_file,
+    read_state_dict,
+    write_checkpoint,
+)
 
 WEIGHTS = {'a.weight': torch.ones(2), 'b.bias': torch.zeros(1)}
 
@@ -75,6 +80,17 @@ def test_refuses_damaged_files(how, zipfile, tmp_path, capfd):
     assert 'hostile' not in capfd.readouterr().out
 
 
+@pytest.mark.parametrize('zipfile', [True, False])
+def test_refuses_a_file_cut_anywhere(zipfile, tmp_path):
+    path = tmp_path / 'x.pth'
+    torch.save(WEIGHTS, path, _use_new_zipfile_serialization=zipfile)
+    data = path.read_bytes()
+    for length in range(0, len(data) - 1, 1 + len(data) // 300):
+        path.write_bytes(data[:length])
+        with pytest.raises(CheckpointError, match=r'x.pth: (refused|cannot be read)'):
+            read_state_dict(path)
+
+
 def test_refuses_a_missing_file_and_a_folder(tmp_path):
     with pytest.raises(CheckpointError, match='no such file'):
         read_state_dict(tmp_path / 'x.pth')
@@ -106,6 +122,26 @@ def test_what_fails_leaves_the_old_file_and_no_new_one(tmp_path, monkeypatch):
         write_checkpoint(dict(state_dict=WEIGHTS), path)
     assert os.listdir(tmp_path) == ['x.pth']
     assert path.read_text() == 'old'
+
+
+def test_an_interruption_leaves_no_file(tmp_path, monkeypatch):
+    def interrupted(content, file):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, 'save', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_checkpoint(dict(state_dict=WEIGHTS), tmp_path / 'x.pth')
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_is_not_converted_in_place(tmp_path):
+    torch.save(WEIGHTS, tmp_path / 'x.pth')
+    (tmp_path / 'link.pth').symlink_to(tmp_path / 'x.pth')
+    for dst in ('x.pth', 'link.pth'):
+        with pytest.raises(CheckpointError, match='is the file to convert'):
+            convert_file(tmp_path / 'x.pth', tmp_path / dst, lambda *_: {})
+    weights, _ = read_state_dict(tmp_path / 'x.pth')
+    assert list(weights) == list(WEIGHTS)
 
 
 def test_a_file_in_the_place_of_the_folder(tmp_path):

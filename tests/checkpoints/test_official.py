@@ -1,41 +1,71 @@
 import pytest
 import torch
-from paths import ROOT
+from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from dhm_plugin.checkpoints import CheckpointError, official_names, official_to_dhm
-from dhm_plugin.checkpoints.official import build_without_weights
+from dhm_plugin.checkpoints import official as official_module
 
-DEPTHS = (18, 34, 50, 101, 152)
+# Blocks of the main branch; of the branch forked after stage 2; of that after stage 3.
+ARCHITECTURES = {
+    18: (BasicBlock, (2, 2, 2, 2), (1, 2), 2),
+    34: (BasicBlock, (3, 4, 6, 3), (3, 2), 3),
+    50: (Bottleneck, (3, 4, 6, 3), (3, 2), 3),
+    101: (Bottleneck, (3, 4, 23, 3), (12, 2), 3),
+    152: (Bottleneck, (3, 8, 36, 3), (18, 2), 3),
+}
 
 
-def official_weights(model):
-    """A checkpoint as the authors' code would have saved this model."""
-    names = official_names(model)
-    return {names[key]: value for key, value in model.state_dict().items()}
+def official_weights(depth, classes=1000):
+    """The authors' keys and shapes, by torchvision's network and their names."""
+    block, main, (first, second), deep = ARCHITECTURES[depth]
+    with torch.device('meta'):
+        model = ResNet(block, main, num_classes=classes)
+        parts = {'': model}
+        model.inplanes = 128 * block.expansion
+        parts['layer3_head2.'] = model._make_layer(block, 256, first, stride=2)
+        parts['layer4_head2.'] = model._make_layer(block, 512, second, stride=2)
+        parts['fc_head2.'] = torch.nn.Linear(model.inplanes, classes)
+        model.inplanes = 256 * block.expansion
+        parts['layer4_head1.'] = model._make_layer(block, 1024, deep, stride=2)
+        parts['fc_head1.'] = torch.nn.Linear(model.inplanes, classes)
+    return {
+        prefix + key: value
+        for prefix, part in parts.items()
+        for key, value in part.state_dict().items()
+    }
 
 
-@pytest.mark.parametrize('depth', DEPTHS)
+@pytest.mark.parametrize('depth', ARCHITECTURES)
 def test_finds_every_architecture(depth):
-    config = f'resnet{depth}_dhm_8xb32_in1k'
-    model = build_without_weights(ROOT / 'configs' / 'dhm' / f'{config}.py', 1000)
-    name, converted = official_to_dhm(official_weights(model))
-    assert name == config
-    expected = model.state_dict()
-    assert list(converted) == list(expected)
-    for key, value in converted.items():
-        assert value.shape == expected[key].shape
+    weights = official_weights(depth, classes=7)
+    name, converted = official_to_dhm(weights)
+    assert name == f'resnet{depth}_dhm_8xb32_in1k'
+    assert len(converted) == len(weights)
+    for theirs, ours in {
+        'conv1.weight': 'backbone.conv1.weight',
+        'layer4.1.bn2.running_var': 'backbone.layer4.1.bn2.running_var',
+        'fc.bias': 'head.fc.bias',
+        'layer3_head2.0.downsample.0.weight': 'neck.branches.0.0.0.downsample.0.weight',
+        'layer4_head2.1.conv2.weight': 'neck.branches.0.1.1.conv2.weight',
+        'fc_head2.weight': 'head.side_fcs.0.weight',
+        'layer4_head1.1.bn1.bias': 'neck.branches.1.0.1.bn1.bias',
+        'fc_head1.bias': 'head.side_fcs.1.bias',
+    }.items():
+        assert converted[ours] is weights[theirs]
 
 
-def test_the_weights_stay_as_they_are(build):
+def test_the_weights_load_as_they_are(build):
     model = build('dhm/resnet18_dhm_8xb32_in1k.py', **{'model.head.num_classes': 7})
-    _, converted = official_to_dhm(official_weights(model))
+    names = official_names(model)
+    weights = {names[key]: value for key, value in model.state_dict().items()}
+    _, converted = official_to_dhm(weights)
+    assert list(converted) == list(model.state_dict())
     for key, value in model.state_dict().items():
         assert torch.equal(converted[key], value)
 
 
-def test_names_the_nearest_and_the_first_difference(build):
-    model = build('dhm/resnet50_dhm_8xb32_in1k.py')
-    weights = official_weights(model)
+def test_names_the_nearest_and_the_first_difference():
+    weights = official_weights(50)
     del weights['layer3_head2.2.conv1.weight']
     weights['conv1.weight'] = torch.empty(64, 1, 7, 7)
     message = (
@@ -47,16 +77,26 @@ def test_names_the_nearest_and_the_first_difference(build):
         official_to_dhm(weights)
 
 
-def test_refuses_a_plain_network(build):
-    model = build('plain/resnet18_8xb32_in1k.py')
-    weights = {
-        key.replace('backbone.', '').replace('head.', ''): value
-        for key, value in model.state_dict().items()
-    }
+def test_refuses_a_plain_network():
+    plain = {k: v for k, v in official_weights(18).items() if 'head' not in k}
     with pytest.raises(CheckpointError, match=r'nearest is resnet18.*fc_head1.bias'):
+        official_to_dhm(plain)
+
+
+@pytest.mark.parametrize(
+    'weights',
+    [
+        {'weight': torch.ones(1)},
+        {'fc.weight': torch.tensor(1.0)},
+        {'fc.weight': torch.ones(0, 5)},
+    ],
+)
+def test_refuses_what_is_no_network(weights):
+    with pytest.raises(CheckpointError, match='none of the authors'):
         official_to_dhm(weights)
 
 
-def test_refuses_what_is_no_network():
-    with pytest.raises(CheckpointError, match='none of the authors'):
+def test_says_where_the_configs_should_be(monkeypatch, tmp_path):
+    monkeypatch.setattr(official_module, 'CONFIGS', tmp_path)
+    with pytest.raises(CheckpointError, match=f'are not in {tmp_path}; run the tool in'):
         official_to_dhm({'weight': torch.ones(1)})

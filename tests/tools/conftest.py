@@ -17,7 +17,8 @@ def run(tool_env):
         process = subprocess.run(
             [str(part) for part in command],
             cwd=cwd or ROOT,
-            env={**tool_env, **(env or {})},
+            # No GPU: what the CPU computes is compared, and one GPU is not two.
+            env={**tool_env, 'CUDA_VISIBLE_DEVICES': '', **(env or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

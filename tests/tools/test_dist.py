@@ -60,8 +60,8 @@ def test_two_processes(config, env, run, python, tmp_path):
 
     checkpoint = tmp_path / 'work' / 'epoch_2.pth'
     dist_test = (ROOT / 'tools/dist_test.sh', config, checkpoint, '2')
-    two = run('bash', *dist_test, env={**env, 'PORT': free_port()})
-    one = python(ROOT / 'tools/test.py', config, checkpoint, env=env)
+    two = run('bash', *dist_test, env={**env, 'PORT': free_port()}, cwd=tmp_path)
+    one = python(ROOT / 'tools/test.py', config, checkpoint, env=env, cwd=tmp_path)
     accuracies = [
         re.search(r'accuracy/top1: [\d.]+', text).group(0) for text in (one, two)
     ]

@@ -88,7 +88,18 @@ def test_train_kill_resume_test_strip(killed, python, run, imagenet, small, tmp_
     assert accuracy.group(0) in plain
     assert 'do not match' not in plain
     assert 'unexpected key' not in plain
-    assert torch.load(stripped, weights_only=True)['meta']['epoch'] == epoch + 1
+    meta = torch.load(stripped, weights_only=True)['meta']
+    assert meta['epoch'] == epoch + 1
+    assert set(meta) == {'dataset_meta', 'epoch', 'iter', 'mmengine_version'}
+
+    other = ROOT / 'configs/plain/resnet34_8xb32_in1k.py'
+    refused = python(
+        *(ROOT / 'tools/test.py', other, stripped, '--work-dir', tmp_path / 'test'),
+        *small(imagenet),
+        code=1,
+    )
+    assert 'The checkpoint is of another network than the config: ' in refused
+    assert 'backbone.layer1.2.conv1.weight is missing' in refused
 
 
 def test_a_wrong_label_stops_before_training(python, imagenet, small, tmp_path):
