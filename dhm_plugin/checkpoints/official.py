@@ -8,7 +8,7 @@ from mmengine import Config
 from mmpretrain.registry import MODELS
 from torch.overrides import TorchFunctionMode
 
-from ..models import DHMClassifier
+from ..models import DenseNetTransition, DHMClassifier, NormReLU
 from .files import CheckpointError
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'dhm'
@@ -31,14 +31,22 @@ def official_names(model: DHMClassifier) -> dict[str, str]:
     keys = list(model.state_dict())
     layers = [re.match(r'backbone\.layer(\d+)\.', key) for key in keys]
     depth = max(int(layer.group(1)) for layer in layers if layer)
-    prefixes = {'backbone.': '', 'head.fc.': 'fc.'}
+    prefixes = {'backbone.norm.bn.': 'bn.', 'backbone.': '', 'head.fc.': 'fc.'}
     num_branches = len(model.neck.branches)
     for i, branch in enumerate(model.neck.branches):
         head = f'head{num_branches - i}'
         prefixes[f'head.side_fcs.{i}.'] = f'fc_{head}.'
-        for j in range(len(branch)):
-            layer = depth - len(branch) + j + 1
-            prefixes[f'neck.branches.{i}.{j}.'] = f'layer{layer}_{head}.'
+        ends = sum(isinstance(m, (NormReLU, DenseNetTransition)) for m in branch)
+        layer = depth - (len(branch) - ends)
+        for j, stage in enumerate(branch):
+            ours = f'neck.branches.{i}.{j}.'
+            if isinstance(stage, NormReLU):
+                prefixes[f'{ours}bn.'] = f'bn_{head}.'
+            elif isinstance(stage, DenseNetTransition):
+                prefixes[ours] = f'transition{layer}_{head}.'
+            else:
+                layer += 1
+                prefixes[ours] = f'layer{layer}_{head}.'
     names = {}
     for key in keys:
         ours = next(prefix for prefix in prefixes if key.startswith(prefix))

@@ -1,5 +1,7 @@
 """Backbones."""
 
+from .cifar_densenet import CIFARDenseNet
 from .cifar_resnet import CIFARResNet
+from .cifar_wide_resnet import CIFARWideResNet
 
-__all__ = ['CIFARResNet']
+__all__ = ['CIFARDenseNet', 'CIFARResNet', 'CIFARWideResNet']

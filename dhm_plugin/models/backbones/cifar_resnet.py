@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 
-import torch
 from mmcv.cnn import build_norm_layer
-from mmpretrain.models.backbones.base_backbone import BaseBackbone
 from mmpretrain.registry import MODELS
 from torch import nn
 
 from ..stages import CIFARResNetStage
+from .cifar_backbone import INIT_CFG, CIFARBackbone
 
 
 @MODELS.register_module()
-class CIFARResNet(BaseBackbone):
+class CIFARResNet(CIFARBackbone):
     """ResNet of three stages with parameter-free shortcuts.
 
     Source: He et al., *Deep Residual Learning*, CVPR 2016, section 4.2.
@@ -31,7 +30,7 @@ class CIFARResNet(BaseBackbone):
             Defaults to False.
         norm_cfg (dict, optional): Config of the norm layers. Defaults to None, which
             means ``dict(type='BN')``.
-        init_cfg (dict | list[dict], optional): Initialization config. Defaults to
+        init_cfg (dict | Sequence[dict], optional): Initialization config. Defaults to
             Kaiming for convolutions and 1 for norm layers.
 
     Raises:
@@ -41,12 +40,10 @@ class CIFARResNet(BaseBackbone):
     Example:
         >>> import torch
         >>> from dhm_plugin import CIFARResNet
-        >>> maps = CIFARResNet(depth=20, out_indices=(0, 1, 2))(torch.rand(1, 3, 32, 32))
-        >>> [tuple(x.shape) for x in maps]
+        >>> model = CIFARResNet(depth=20, out_indices=(0, 1, 2))
+        >>> [tuple(x.shape) for x in model(torch.rand(1, 3, 32, 32))]
         [(1, 16, 32, 32), (1, 32, 16, 16), (1, 64, 8, 8)]
     """
-
-    num_stages = 3
 
     def __init__(
         self,
@@ -57,30 +54,14 @@ class CIFARResNet(BaseBackbone):
         frozen_stages: int = -1,
         with_cp: bool = False,
         norm_cfg: dict | None = None,
-        init_cfg: dict | Sequence[dict] | None = (
-            dict(type='Kaiming', layer=['Conv2d']),
-            dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
-        ),
+        init_cfg: dict | Sequence[dict] | None = INIT_CFG,
     ) -> None:
-        super().__init__(list(init_cfg) if isinstance(init_cfg, tuple) else init_cfg)
+        super().__init__(out_indices, frozen_stages, init_cfg)
         if depth < 8 or depth % 6 != 2:
             raise ValueError(
                 f'CIFARResNet: depth={depth}; it must be 6n+2, such as 20, 32 or 110'
             )
-        if not out_indices or not set(out_indices) <= set(range(self.num_stages)):
-            raise ValueError(
-                f'CIFARResNet: out_indices={tuple(out_indices)}; there are stages '
-                f'0 to {self.num_stages - 1}'
-            )
-        if not -1 <= frozen_stages <= self.num_stages:
-            raise ValueError(
-                f'CIFARResNet: frozen_stages={frozen_stages}; it must be from -1 to '
-                f'{self.num_stages}'
-            )
         norm_cfg = norm_cfg or dict(type='BN')
-        self.depth = depth
-        self.out_indices = out_indices
-        self.frozen_stages = frozen_stages
         self.conv1 = nn.Conv2d(in_channels, base_channels, 3, padding=1, bias=False)
         self.bn1 = build_norm_layer(norm_cfg, base_channels)[1]
         self.relu = nn.ReLU(inplace=True)
@@ -98,26 +79,10 @@ class CIFARResNet(BaseBackbone):
             channels = stage.out_channels
         self._freeze_stages()
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Map images (N, in_channels, H, W) to the maps of ``out_indices``."""
-        x = self.relu(self.bn1(self.conv1(x)))
-        maps = []
-        for i in range(self.num_stages):
-            x = getattr(self, f'layer{i + 1}')(x)
-            if i in self.out_indices:
-                maps.append(x)
-        return tuple(maps)
+    def stem(self) -> Sequence[nn.Module]:
+        """Give the modules before the first stage."""
+        return self.conv1, self.bn1, self.relu
 
-    def train(self, mode: bool = True) -> nn.Module:
-        """Set the mode; frozen stages stay in evaluation mode."""
-        super().train(mode)
-        self._freeze_stages()
-        return self
-
-    def _freeze_stages(self) -> None:
-        if self.frozen_stages < 0:
-            return
-        stages = [getattr(self, f'layer{i + 1}') for i in range(self.frozen_stages)]
-        for module in (self.conv1, self.bn1, *stages):
-            module.eval()
-            module.requires_grad_(False)
+    def stage(self, index: int) -> Sequence[nn.Module]:
+        """Give the modules of a stage."""
+        return (getattr(self, f'layer{index + 1}'),)

@@ -6,6 +6,8 @@ from mmpretrain.models.backbones.resnet import BasicBlock
 from mmpretrain.registry import MODELS
 from torch import nn
 
+from .checkpointing import run_block
+
 
 class ParameterFreeShortcut(nn.Module):
     """Average pooling for the stride, zero channels for the width.
@@ -70,17 +72,29 @@ class CIFARResNetStage(nn.Sequential):
             raise ValueError(
                 f'CIFARResNetStage: num_blocks={num_blocks}; it must be at least 1'
             )
-        common = dict(with_cp=with_cp, norm_cfg=norm_cfg or dict(type='BN'))
+        norm_cfg = norm_cfg or dict(type='BN')
         shortcut = None
         if stride != 1 or in_channels != out_channels:
             shortcut = ParameterFreeShortcut(in_channels, out_channels, stride)
-        first = BasicBlock(
-            in_channels, out_channels, stride=stride, downsample=shortcut, **common
+        super().__init__(
+            BasicBlock(
+                in_channels,
+                out_channels,
+                stride=stride,
+                downsample=shortcut,
+                norm_cfg=norm_cfg,
+            ),
+            *(
+                BasicBlock(out_channels, out_channels, norm_cfg=norm_cfg)
+                for _ in range(num_blocks - 1)
+            ),
         )
-        others = [
-            BasicBlock(out_channels, out_channels, **common)
-            for _ in range(num_blocks - 1)
-        ]
-        super().__init__(first, *others)
         self.in_channels = in_channels
         self.out_channels = out_channels
+        self.with_cp = with_cp
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Run the blocks."""
+        for block in self:
+            x = run_block(block, x, with_cp=self.with_cp)
+        return x

@@ -1,8 +1,11 @@
 """One stage of an ImageNet ResNet."""
 
+import torch
 from mmengine.model import constant_init
 from mmpretrain.models.backbones.resnet import BasicBlock, Bottleneck, ResLayer
 from mmpretrain.registry import MODELS
+
+from .checkpointing import run_block
 
 _BLOCKS = {'BasicBlock': BasicBlock, 'Bottleneck': Bottleneck}
 
@@ -56,12 +59,18 @@ class ResNetStage(ResLayer):
             in_channels=in_channels,
             out_channels=out_channels,
             stride=stride,
-            with_cp=with_cp,
             norm_cfg=norm_cfg or dict(type='BN'),
         )
         self.in_channels = in_channels
         self.out_channels = out_channels
+        self.with_cp = with_cp
         self.zero_init_residual = zero_init_residual
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Run the blocks."""
+        for block in self:
+            x = run_block(block, x, with_cp=self.with_cp)
+        return x
 
     def init_weights(self) -> None:
         """Start every block as an identity; the rest is the owner's ``init_cfg``."""

@@ -1,0 +1,24 @@
+_base_ = 'cifar_resnet110.py'
+
+stage = dict(type='CIFARResNetStage')
+model = dict(
+    type='DHMClassifier',
+    backbone=dict(out_indices=(0, 1, 2)),
+    neck=dict(
+        type='SideBranchNeck',
+        branches=[
+            dict(
+                stages=[
+                    dict(in_channels=16, out_channels=32, num_blocks=9, **stage),
+                    dict(in_channels=32, out_channels=64, num_blocks=9, **stage),
+                ],
+            ),
+            dict(
+                stages=[
+                    dict(in_channels=32, out_channels=128, num_blocks=18, **stage),
+                ],
+            ),
+        ],
+    ),
+    head=dict(type='MultiBranchClsHead'),
+)

@@ -1,0 +1,3 @@
+_base_ = '../dsl/densenet-bc190-40_dsl_1xb64_cifar10.py'
+
+model = dict(head=dict(mimicking_loss=dict(type='MimickingLoss')))

@@ -1,0 +1,3 @@
+_base_ = '../dsl/resnet110_dsl_1xb128_cifar10.py'
+
+model = dict(head=dict(mimicking_loss=dict(type='MimickingLoss')))

@@ -1,0 +1,8 @@
+_base_ = [
+    '../_base_/models/cifar_resnet32_dsl.py',
+    '../_base_/datasets/cifar10_bs128.py',
+    '../_base_/schedules/cifar_resnet.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(head=dict(num_classes=10))

@@ -1,0 +1,6 @@
+_base_ = [
+    '../_base_/models/cifar_wrn16-8.py',
+    '../_base_/datasets/cifar100_bs128.py',
+    '../_base_/schedules/cifar_wrn.py',
+    '../_base_/default_runtime.py',
+]
