@@ -1,13 +1,14 @@
 """Reading, converting and writing checkpoints, for the tools."""
 
 from .files import CheckpointError, convert_file, read_state_dict, write_checkpoint
-from .official import official_names, official_to_dhm
+from .official import dhm_to_official, official_names, official_to_dhm
 from .strip import SIDE_BRANCH_PREFIXES, strip_side_branches
 
 __all__ = [
     'SIDE_BRANCH_PREFIXES',
     'CheckpointError',
     'convert_file',
+    'dhm_to_official',
     'official_names',
     'official_to_dhm',
     'read_state_dict',

@@ -26,16 +26,15 @@ def official_names(model: DHMClassifier) -> dict[str, str]:
         model (DHMClassifier): A model with its side branches.
 
     Returns:
-        dict[str, str]: The authors' key by ours, in the order of ours.
+        dict[str, str]: The authors' key by ours, in the authors' order: main branch,
+        then the side branches from the shallowest on, each with its classifier.
     """
     keys = list(model.state_dict())
     layers = [re.match(r'backbone\.layer(\d+)\.', key) for key in keys]
     depth = max(int(layer.group(1)) for layer in layers if layer)
     prefixes = {'backbone.norm.bn.': 'bn.', 'backbone.': '', 'head.fc.': 'fc.'}
-    num_branches = len(model.neck.branches)
     for i, branch in enumerate(model.neck.branches):
-        head = f'head{num_branches - i}'
-        prefixes[f'head.side_fcs.{i}.'] = f'fc_{head}.'
+        head = f'head{len(model.neck.branches) - i}'
         ends = sum(isinstance(m, (NormReLU, DenseNetTransition)) for m in branch)
         layer = depth - (len(branch) - ends)
         for j, stage in enumerate(branch):
@@ -47,11 +46,15 @@ def official_names(model: DHMClassifier) -> dict[str, str]:
             else:
                 layer += 1
                 prefixes[ours] = f'layer{layer}_{head}.'
-    names = {}
-    for key in keys:
-        ours = next(prefix for prefix in prefixes if key.startswith(prefix))
-        names[key] = prefixes[ours] + key[len(ours) :]
-    return names
+        prefixes[f'head.side_fcs.{i}.'] = f'fc_{head}.'
+    order = {prefix: position for position, prefix in enumerate(prefixes)}
+    # The norm before the main branch's pooling stands where the backbone has it: last.
+    order['backbone.norm.bn.'] = order['backbone.']
+    found = {key: next(p for p in prefixes if key.startswith(p)) for key in keys}
+    return {
+        key: prefixes[found[key]] + key.removeprefix(found[key])
+        for key in sorted(keys, key=lambda key: order[found[key]])
+    }
 
 
 def official_to_dhm(
@@ -67,30 +70,52 @@ def official_to_dhm(
 
     Returns:
         tuple[str, dict[str, torch.Tensor]]: The name of the config, and the weights by
-        our keys, in the order of our model.
+        our keys.
 
     Raises:
         CheckpointError: If it is none of the architectures; it names the nearest one
             and the first keys that differ.
     """
+    config, names = _find_architecture(state_dict, official=True)
+    return config, {ours: state_dict[theirs] for ours, theirs in names.items()}
+
+
+def dhm_to_official(
+    state_dict: dict[str, torch.Tensor],
+) -> tuple[str, dict[str, torch.Tensor]]:
+    """Rename our weights to the authors': the reverse of :func:`official_to_dhm`.
+
+    Args:
+        state_dict (dict[str, torch.Tensor]): Weights of a :class:`DHMClassifier`.
+
+    Returns:
+        tuple[str, dict[str, torch.Tensor]]: The name of the config, and the weights by
+        the authors' keys, in their order.
+
+    Raises:
+        CheckpointError: As :func:`official_to_dhm` does.
+    """
+    config, names = _find_architecture(state_dict, official=False)
+    return config, {theirs: state_dict[ours] for ours, theirs in names.items()}
+
+
+def _find_architecture(
+    state_dict: dict[str, torch.Tensor], official: bool
+) -> tuple[str, dict[str, str]]:
+    """Find the config whose keys (the authors', or ours) and shapes are these."""
     shapes = {key: tuple(value.shape) for key, value in state_dict.items()}
-    classifier = shapes.get('fc.weight', ())
+    classifier = shapes.get('fc.weight' if official else 'head.fc.weight', ())
     num_classes = classifier[0] if len(classifier) == 2 and classifier[0] else 1000
     nearest = None
-    configs = sorted(CONFIGS.glob('*_in1k.py'))
-    if not configs:
-        raise CheckpointError(
-            f'the configs to compare it with are not in {CONFIGS}; run the tool in a '
-            'checkout of dhm_plugin, installed by pip install -e'
-        )
-    for path in configs:
+    for path in _candidates(num_classes):
         model = build_without_weights(path, num_classes)
         names = official_names(model)
         expected = {
-            names[key]: tuple(value.shape) for key, value in model.state_dict().items()
+            names[key] if official else key: tuple(value.shape)
+            for key, value in model.state_dict().items()
         }
         if shapes == expected:
-            return path.stem, {ours: state_dict[key] for ours, key in names.items()}
+            return path.stem, names
         differing = sorted(
             key for key in {**shapes, **expected} if shapes.get(key) != expected.get(key)
         )
@@ -101,10 +126,25 @@ def official_to_dhm(
         f'{key}: {shapes.get(key, "missing")}, it must be {expected.get(key, "absent")}'
         for key in differing[:3]
     )
+    whose = "the authors'" if official else 'our'
     raise CheckpointError(
-        "it is none of the authors' architectures with side branches; the nearest is "
-        f'{name}, from which {len(differing)} keys differ: {first}'
+        f'it is none of {whose} architectures with side '
+        f'branches; the nearest is {name}, from which {len(differing)} keys differ: '
+        f'{first}'
     )
+
+
+def _candidates(num_classes: int) -> list[Path]:
+    """List one config an architecture, those that take long to build last."""
+    cifar = 'cifar10' if num_classes == 10 else 'cifar100'
+    paths = [*CONFIGS.glob('*_in1k.py'), *CONFIGS.glob(f'*_{cifar}.py')]
+    if not paths:
+        raise CheckpointError(
+            f'the configs to compare it with are not in {CONFIGS}; run the tool in a '
+            'checkout of dhm_plugin, installed by pip install -e'
+        )
+    depths = {path: int(re.search(r'\d+', path.stem).group()) for path in paths}
+    return sorted(paths, key=lambda path: (depths[path], path.stem))
 
 
 class _WeightsOnMeta(TorchFunctionMode):

@@ -1,9 +1,18 @@
+import json
+
 import pytest
 import torch
+from paths import ROOT
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
-from dhm_plugin.checkpoints import CheckpointError, official_names, official_to_dhm
+from dhm_plugin.checkpoints import (
+    CheckpointError,
+    dhm_to_official,
+    official_names,
+    official_to_dhm,
+)
 from dhm_plugin.checkpoints import official as official_module
+from dhm_plugin.checkpoints.official import build_without_weights
 
 # Blocks of the main branch; of the branch forked after stage 2; of that after stage 3.
 ARCHITECTURES = {
@@ -13,6 +22,17 @@ ARCHITECTURES = {
     101: (Bottleneck, (3, 4, 23, 3), (12, 2), 3),
     152: (Bottleneck, (3, 8, 36, 3), (18, 2), 3),
 }
+
+
+REFERENCES = {
+    'resnet18': 'resnet18_dhm_8xb32_in1k',
+    'resnet50': 'resnet50_dhm_8xb32_in1k',
+    'cifar_resnet32': 'resnet32_dhm_1xb128_cifar100',
+    'cifar_wrn_16_8': 'wrn16-8_dhm_1xb128_cifar100',
+    'cifar_densenet_40_12': 'densenet40-12_dhm_1xb64_cifar100',
+    'cifar_densenet_bc_100_12': 'densenet-bc100-12_dhm_1xb64_cifar100',
+}
+CIFAR = sorted(path.stem for path in official_module.CONFIGS.glob('*_cifar10.py'))
 
 
 def official_weights(depth, classes=1000):
@@ -35,6 +55,19 @@ def official_weights(depth, classes=1000):
     }
 
 
+@pytest.mark.parametrize('arch', REFERENCES)
+def test_the_authors_names_and_order(arch):
+    """The keys of the authors' code, which the reference values come with."""
+    keys = json.loads((ROOT / f'tests/data/{arch}.keys.json').read_text())
+    weights = {key: torch.empty(shape, device='meta') for key, shape in keys.items()}
+    name, converted = official_to_dhm(weights)
+    assert name == REFERENCES[arch]
+    back, official = dhm_to_official(converted)
+    assert back == name
+    assert list(official) == list(keys)
+    assert all(official[key] is weights[key] for key in keys)
+
+
 @pytest.mark.parametrize('depth', ARCHITECTURES)
 def test_finds_every_architecture(depth):
     weights = official_weights(depth, classes=7)
@@ -54,14 +87,27 @@ def test_finds_every_architecture(depth):
         assert converted[ours] is weights[theirs]
 
 
+@pytest.mark.parametrize('config', CIFAR)
+def test_every_cifar_architecture_in_and_out(config):
+    model = build_without_weights(official_module.CONFIGS / f'{config}.py', 10)
+    weights = model.state_dict()
+    name, official = dhm_to_official(weights)
+    assert name == config
+    name, ours = official_to_dhm(official)
+    assert name == config
+    assert set(ours) == set(weights)
+    assert all(ours[key] is weights[key] for key in weights)
+
+
 def test_the_weights_load_as_they_are(build):
     model = build('dhm/resnet18_dhm_8xb32_in1k.py', **{'model.head.num_classes': 7})
     names = official_names(model)
     weights = {names[key]: value for key, value in model.state_dict().items()}
     _, converted = official_to_dhm(weights)
-    assert list(converted) == list(model.state_dict())
+    other = build('dhm/resnet18_dhm_8xb32_in1k.py', **{'model.head.num_classes': 7})
+    other.load_state_dict(converted)
     for key, value in model.state_dict().items():
-        assert torch.equal(converted[key], value)
+        assert torch.equal(other.state_dict()[key], value)
 
 
 def test_names_the_nearest_and_the_first_difference():

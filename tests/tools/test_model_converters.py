@@ -37,7 +37,12 @@ def test_official_to_dhm_and_strip(official, build, python, tmp_path):
     output = python(CONVERTERS / 'official_to_dhm.py', official, ours)
     weights = torch.load(official, weights_only=True)['state_dict']
     config = 'configs/dhm/resnet18_dhm_8xb32_in1k.py'
-    assert output.endswith(f'{ours}: {len(weights)} keys, for {config}\n')
+    assert output.endswith(
+        f'architecture: that of {config}\n'
+        f'classes: 1000\nkeys: {len(weights)}\n'
+        'left out: epoch (90), arch (resnet18), best_acc1 (71.0), optimizer\n'
+        f'written: {ours}\n'
+    )
     content = torch.load(ours, weights_only=True)
     assert content['meta'] == dict(config=config)
     model = build('dhm/resnet18_dhm_8xb32_in1k.py')
@@ -56,6 +61,23 @@ def test_official_to_dhm_and_strip(official, build, python, tmp_path):
     assert output.endswith(f'{plain}: 122 keys, those of the plain network\n')
     stock = build('plain/resnet18_8xb32_in1k.py')
     stock.load_state_dict(torch.load(plain, weights_only=True)['state_dict'])
+
+
+def test_in_and_back_out_gives_the_same_file(python, tmp_path):
+    keys = json.loads((ROOT / 'tests/data/cifar_resnet32.keys.json').read_text())
+    generator = torch.Generator().manual_seed(0)
+    weights = {
+        key: torch.tensor(7) if not shape else torch.rand(shape, generator=generator)
+        for key, shape in keys.items()
+    }
+    src, ours, back = (tmp_path / name for name in ('src.pth', 'ours.pth', 'back.pth'))
+    with src.open('wb') as file:
+        torch.save(weights, file)
+    python(CONVERTERS / 'official_to_dhm.py', src, ours)
+    output = python(CONVERTERS / 'official_to_dhm.py', ours, back, '--reverse')
+    assert 'resnet32_dhm_1xb128_cifar100.py' in output
+    assert 'left out: meta' in output
+    assert back.read_bytes() == src.read_bytes()
 
 
 @pytest.mark.parametrize(
