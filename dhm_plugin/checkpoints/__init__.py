@@ -1,6 +1,12 @@
 """Reading, converting and writing checkpoints, for the tools."""
 
-from .files import CheckpointError, convert_file, read_state_dict, write_checkpoint
+from .files import (
+    CheckpointError,
+    convert_file,
+    read_state_dict,
+    write_checkpoint,
+    written_at_once,
+)
 from .official import dhm_to_official, official_names, official_to_dhm
 from .strip import SIDE_BRANCH_PREFIXES, strip_side_branches
 
@@ -14,4 +20,5 @@ __all__ = [
     'read_state_dict',
     'strip_side_branches',
     'write_checkpoint',
+    'written_at_once',
 ]

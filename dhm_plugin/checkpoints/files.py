@@ -3,7 +3,8 @@
 import os
 import pickle
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -104,30 +105,48 @@ def convert_file(
 def write_checkpoint(content: dict, path: str | Path) -> None:
     """Write a checkpoint as a whole or not at all.
 
-    It is written to a temporary file beside its destination and moved into place.
-
     Args:
         content (dict): What to save.
-        path (str | Path): Where to. Its folder is made if there is none; an existing
-            file is replaced.
+        path (str | Path): Where to, as :func:`written_at_once` takes it.
 
     Raises:
-        CheckpointError: If it cannot be written there; no file is left behind, and one
-            that was there stays.
+        CheckpointError: As :func:`written_at_once` does.
+    """
+    with written_at_once(path) as temporary, temporary.open('wb') as file:
+        torch.save(content, file)
+
+
+@contextmanager
+def written_at_once(path: str | Path) -> Iterator[Path]:
+    """Give a temporary file beside a destination, and move it there at the end.
+
+    Args:
+        path (str | Path): The destination. Its folder is made if there is none; an
+            existing file is replaced.
+
+    Yields:
+        Path: The temporary file, to be written.
+
+    Raises:
+        CheckpointError: If it cannot be written there. Whatever is raised, no new file
+            is left behind, and one that was there stays.
     """
     path = Path(path)
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f'.{path.name}.', dir=path.parent)
-        with os.fdopen(handle, 'wb') as file:
-            torch.save(content, file)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+        handle, name = tempfile.mkstemp(
+            prefix=f'.{path.stem}.', suffix=path.suffix, dir=path.parent
+        )
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
     except BaseException as error:
         if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, (OSError, RuntimeError)):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
             raise CheckpointError(f'{path}: cannot be written: {error}') from error
         raise
 

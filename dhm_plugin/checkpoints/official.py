@@ -9,9 +9,10 @@ from mmpretrain.registry import MODELS
 from torch.overrides import TorchFunctionMode
 
 from ..models import DenseNetTransition, DHMClassifier, NormReLU
+from ..paths import find_root
 from .files import CheckpointError
 
-CONFIGS = Path(__file__).parents[2] / 'configs' / 'dhm'
+CONFIGS = find_root() / 'configs' / 'dhm'
 
 
 def official_names(model: DHMClassifier) -> dict[str, str]:
@@ -140,8 +141,8 @@ def _candidates(num_classes: int) -> list[Path]:
     paths = [*CONFIGS.glob('*_in1k.py'), *CONFIGS.glob(f'*_{cifar}.py')]
     if not paths:
         raise CheckpointError(
-            f'the configs to compare it with are not in {CONFIGS}; run the tool in a '
-            'checkout of dhm_plugin, installed by pip install -e'
+            f'the configs to compare it with are not in {CONFIGS}; install '
+            'dhm_plugin again, from its wheel or a whole checkout'
         )
     depths = {path: int(re.search(r'\d+', path.stem).group()) for path in paths}
     return sorted(paths, key=lambda path: (depths[path], path.stem))

@@ -1,0 +1,130 @@
+"""The network that a training has made, without its side branches."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from mmengine import Config
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import MODELS
+from torch import nn
+
+from ..checkpoints import SIDE_BRANCH_PREFIXES, CheckpointError, read_state_dict
+from ..models import DHMClassifier
+
+# Of the data sets whose images are not brought to a size by the pipeline.
+_IMAGE_SIZES = {
+    'CIFAR10': 32,
+    'CIFAR100': 32,
+    'MNIST': 28,
+    'FashionMNIST': 28,
+    'Digits': 8,
+}
+
+
+@dataclass
+class TrainedNetwork:
+    """A network in evaluation mode, and what an exporter needs to know of it.
+
+    Args:
+        model (nn.Module): The classifier, from preprocessed images to logits.
+        cfg (Config): Its config.
+        meta (dict): What the checkpoint says of classes and training.
+        in_channels (int): Channels of the images.
+        image_size (int): Height and width of the test images, in pixels.
+    """
+
+    model: nn.Module
+    cfg: Config
+    meta: dict
+    in_channels: int
+    image_size: int
+
+    @property
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """The weights, under the stock MMPretrain keys."""
+        return self.model.state_dict()
+
+    def images(self, number: int) -> torch.Tensor:
+        """Make images (number, in_channels, image_size, image_size) to compare with."""
+        generator = torch.Generator().manual_seed(number)
+        shape = number, self.in_channels, self.image_size, self.image_size
+        return torch.randn(shape, generator=generator)
+
+
+def load_trained(config: str | Path, checkpoint: str | Path) -> TrainedNetwork:
+    """Load a trained network and drop its side branches.
+
+    MMEngine's EMA checkpoints have the averaged weights under ``state_dict``: they are
+    what is loaded.
+
+    Args:
+        config (str | Path): The config that it was trained with, or the plain one.
+        checkpoint (str | Path): What the training has written, or a stripped one.
+
+    Returns:
+        TrainedNetwork: The network.
+
+    Raises:
+        CheckpointError: If the checkpoint cannot be read, is of another network or
+            number of classes, or lacks the EMA weights that the config asks for.
+    """
+    cfg = Config.fromfile(config)
+    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
+    weights, others = read_state_dict(checkpoint)
+    _check_ema(cfg, others, checkpoint)
+    model = MODELS.build({**cfg.model, 'data_preprocessor': cfg.data_preprocessor})
+    if isinstance(model, DHMClassifier):
+        model.switch_to_deploy()
+    weights = {k: v for k, v in weights.items() if not k.startswith(SIDE_BRANCH_PREFIXES)}
+    _check_weights(weights, model.state_dict(), checkpoint)
+    model.load_state_dict(weights)
+    conv = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
+    return TrainedNetwork(
+        model=model.eval(),
+        cfg=cfg,
+        meta=others.get('meta', {}),
+        in_channels=conv.in_channels if conv else 3,
+        image_size=_image_size(cfg),
+    )
+
+
+def _check_ema(cfg: Config, others: dict, checkpoint: str | Path) -> None:
+    hooks = [str(hook.type) for hook in cfg.get('custom_hooks', ())]
+    if any('EMAHook' in hook for hook in hooks) and 'ema_state_dict' not in others:
+        raise CheckpointError(
+            f'{checkpoint}: has no EMA weights (ema_state_dict), but the config trains '
+            'with EMAHook; give a checkpoint that this training has written, or a config '
+            'without the hook'
+        )
+
+
+def _check_weights(weights: dict, expected: dict, checkpoint: str | Path) -> None:
+    key = 'head.fc.weight'
+    if key in weights and key in expected and len(weights[key]) != len(expected[key]):
+        raise CheckpointError(
+            f'{checkpoint}: has {len(weights[key])} classes, but the config has '
+            f'{len(expected[key])}; set model.head.num_classes={len(weights[key])}'
+        )
+    differing = [
+        f'{key} is {tuple(weights[key].shape) if key in weights else "missing"}, it must '
+        f'be {tuple(expected[key].shape) if key in expected else "absent"}'
+        for key in {**expected, **weights}
+        if key not in weights
+        or key not in expected
+        or weights[key].shape != expected[key].shape
+    ]
+    if differing:
+        raise CheckpointError(
+            f'{checkpoint}: is of another network than the config: {len(differing)} '
+            f'weights differ, the first: {"; ".join(differing[:3])}'
+        )
+
+
+def _image_size(cfg: Config) -> int:
+    dataset = cfg.test_dataloader.dataset
+    for step in reversed(dataset.get('pipeline', ())):
+        size = step.get('crop_size', step.get('scale'))
+        if size is not None:
+            return size if isinstance(size, int) else max(size)
+    return _IMAGE_SIZES.get(dataset.type, 224)

@@ -1,0 +1,30 @@
+#!/usr/bin/env python
+"""Export a trained network for MMPretrain, torchvision, timm or ONNX, checked."""
+
+import argparse
+import sys
+
+from dhm_plugin.checkpoints import CheckpointError
+from dhm_plugin.export import FORMATS, export
+
+
+def main() -> None:
+    """Parse the command line and export."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='the config that it was trained with')
+    parser.add_argument('checkpoint', help='what the training has written')
+    parser.add_argument('out', help='.pth, .safetensors or .onnx')
+    parser.add_argument('--to', required=True, choices=FORMATS)
+    args = parser.parse_args()
+    try:
+        number, difference = export(args.config, args.checkpoint, args.out, args.to)
+    except CheckpointError as error:
+        sys.exit(f'export.py: {error}')
+    print(
+        f'{args.out}: the same logits on {number} images, to {difference:.2g}, as the '
+        f'checkpoint has'
+    )
+
+
+if __name__ == '__main__':
+    main()
