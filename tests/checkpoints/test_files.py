@@ -148,3 +148,9 @@ def test_a_file_in_the_place_of_the_folder(tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(CheckpointError, match='cannot be written'):
         write_checkpoint(dict(state_dict=WEIGHTS), tmp_path / 'file' / 'x.pth')
+
+
+@pytest.mark.skipif(not os.path.isdir('/proc/self'), reason='there is no /proc')
+def test_a_folder_that_nobody_may_write_to():
+    with pytest.raises(CheckpointError, match=r'/proc/x.pth: cannot be written: '):
+        write_checkpoint(dict(state_dict=WEIGHTS), '/proc/x.pth')
