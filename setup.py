@@ -1,18 +1,49 @@
 """Package of dhm_plugin; the extras choose the OpenMMLab stack it runs on."""
 
 import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 root = Path(__file__).parent
 version = re.search(
     r"__version__ = '(.+)'", (root / 'dhm_plugin' / 'version.py').read_text()
 ).group(1)
 
+# What MIM expects in .mim of the installed package.
+carried = {
+    'configs': ('.py', '.yml', '.md', '.svg'),
+    'tools': ('.py', '.sh'),
+    'model-index.yml': ('.yml',),
+}
+
+
+class BuildWithMIM(build_py):
+    """Carry configs, tools and model index in ``.mim`` of the build folder."""
+
+    def run(self) -> None:
+        """Build the package, then copy them beside its modules."""
+        super().run()
+        if self.editable_mode:  # the checkout is used in place
+            return
+        target = Path(self.build_lib) / 'dhm_plugin' / '.mim'
+        # What an earlier build has left there may be gone since.
+        shutil.rmtree(target, ignore_errors=True)
+        for name, suffixes in carried.items():
+            path = root / name
+            for source in [path] if path.is_file() else path.rglob('*'):
+                if source.is_file() and source.suffix in suffixes:
+                    copy = target / source.relative_to(root)
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy2(source, copy)  # with its executable bit
+
+
 setup(
     name='dhm_plugin',
     version=version,
+    cmdclass={'build_py': BuildWithMIM},
     description='Dynamic Hierarchical Mimicking (CVPR 2020) for MMPretrain',
     long_description=(root / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
@@ -36,6 +67,14 @@ setup(
             'opencv-python',
         ],
         'demo': ['scikit-learn', 'matplotlib'],
-        'test': ['pytest', 'pytest-xdist', 'ruff', 'scikit-learn', 'matplotlib'],
+        'export': ['timm', 'onnx', 'onnxscript', 'onnxruntime', 'safetensors'],
+        'test': [
+            'setuptools>=70.1',
+            'pytest',
+            'pytest-xdist',
+            'ruff',
+            'scikit-learn',
+            'matplotlib',
+        ],
     },
 )

@@ -1,7 +1,7 @@
 """Dynamic Hierarchical Mimicking (Li & Chen, CVPR 2020) for MMPretrain.
 
-Importing the package registers its components in MMPretrain's registries. A
-config does that by itself::
+Importing the package registers its components in MMPretrain's registries, and its
+configs in MMPretrain's model hub. A config does that by itself::
 
     custom_imports = dict(imports=['dhm_plugin'])
 
@@ -23,5 +23,8 @@ load_checkpoints_safely()
 
 from .datasets import *  # noqa: E402, F403
 from .engine import *  # noqa: E402, F403
+from .model_hub import add_to_model_hub  # noqa: E402
 from .models import *  # noqa: E402, F403
 from .version import __version__  # noqa: E402, F401
+
+add_to_model_hub()

@@ -25,8 +25,8 @@ def preprocessing(trained: TrainedNetwork) -> dict[str, str]:
     metadata = dict(
         mean=json.dumps(list(settings.get('mean', ()))),
         std=json.dumps(list(settings.get('std', ()))),
-        channel_order=_channel_order(trained.cfg, trained.in_channels),
-        image_size=str(trained.image_size),
+        channel_order=_channel_order(trained.cfg, trained.image_shape[0]),
+        image_size=str(trained.image_shape[-1]),
     )
     classes = trained.meta.get('dataset_meta', {}).get('classes')
     if classes is not None:

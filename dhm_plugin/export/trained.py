@@ -10,16 +10,8 @@ from mmpretrain.registry import MODELS
 from torch import nn
 
 from ..checkpoints import SIDE_BRANCH_PREFIXES, CheckpointError, read_state_dict
+from ..image_shape import image_shape
 from ..models import DHMClassifier
-
-# Of the data sets whose images are not brought to a size by the pipeline.
-_IMAGE_SIZES = {
-    'CIFAR10': 32,
-    'CIFAR100': 32,
-    'MNIST': 28,
-    'FashionMNIST': 28,
-    'Digits': 8,
-}
 
 
 @dataclass
@@ -30,15 +22,13 @@ class TrainedNetwork:
         model (nn.Module): The classifier, from preprocessed images to logits.
         cfg (Config): Its config.
         meta (dict): What the checkpoint says of classes and training.
-        in_channels (int): Channels of the images.
-        image_size (int): Height and width of the test images, in pixels.
+        image_shape (tuple[int, int, int]): Channels, height and width of an image.
     """
 
     model: nn.Module
     cfg: Config
     meta: dict
-    in_channels: int
-    image_size: int
+    image_shape: tuple[int, int, int]
 
     @property
     def state_dict(self) -> dict[str, torch.Tensor]:
@@ -46,10 +36,9 @@ class TrainedNetwork:
         return self.model.state_dict()
 
     def images(self, number: int) -> torch.Tensor:
-        """Make images (number, in_channels, image_size, image_size) to compare with."""
+        """Make images (number, *image_shape) to compare with."""
         generator = torch.Generator().manual_seed(number)
-        shape = number, self.in_channels, self.image_size, self.image_size
-        return torch.randn(shape, generator=generator)
+        return torch.randn(number, *self.image_shape, generator=generator)
 
 
 def load_trained(config: str | Path, checkpoint: str | Path) -> TrainedNetwork:
@@ -79,14 +68,11 @@ def load_trained(config: str | Path, checkpoint: str | Path) -> TrainedNetwork:
     weights = {k: v for k, v in weights.items() if not k.startswith(SIDE_BRANCH_PREFIXES)}
     _check_weights(weights, model.state_dict(), checkpoint)
     model.load_state_dict(weights)
-    conv = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
-    return TrainedNetwork(
-        model=model.eval(),
-        cfg=cfg,
-        meta=others.get('meta', {}),
-        in_channels=conv.in_channels if conv else 3,
-        image_size=_image_size(cfg),
-    )
+    try:
+        shape = image_shape(cfg)
+    except ValueError as error:
+        raise CheckpointError(str(error)) from error
+    return TrainedNetwork(model.eval(), cfg, others.get('meta', {}), shape)
 
 
 def _check_ema(cfg: Config, others: dict, checkpoint: str | Path) -> None:
@@ -119,12 +105,3 @@ def _check_weights(weights: dict, expected: dict, checkpoint: str | Path) -> Non
             f'{checkpoint}: is of another network than the config: {len(differing)} '
             f'weights differ, the first: {"; ".join(differing[:3])}'
         )
-
-
-def _image_size(cfg: Config) -> int:
-    dataset = cfg.test_dataloader.dataset
-    for step in reversed(dataset.get('pipeline', ())):
-        size = step.get('crop_size', step.get('scale'))
-        if size is not None:
-            return size if isinstance(size, int) else max(size)
-    return _IMAGE_SIZES.get(dataset.type, 224)

@@ -144,5 +144,5 @@ def test_refuses_what_is_no_network(weights):
 
 def test_says_where_the_configs_should_be(monkeypatch, tmp_path):
     monkeypatch.setattr(official_module, 'CONFIGS', tmp_path)
-    with pytest.raises(CheckpointError, match=f'are not in {tmp_path}; run the tool in'):
+    with pytest.raises(CheckpointError, match=f'are not in {tmp_path}; install dhm_'):
         official_to_dhm({'weight': torch.ones(1)})

@@ -1,0 +1,119 @@
+"""What a wheel carries works from pip install alone, away from any checkout."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+import torch
+from paths import ROOT
+
+SOURCES = ('dhm_plugin', 'configs', 'tools')
+PIP = (sys.executable, '-m', 'pip', '--disable-pip-version-check', '-q')
+
+
+def call(*command, **options):
+    process = subprocess.run(
+        [str(part) for part in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        **options,
+    )
+    assert process.returncode == 0, process.stdout[-4000:]
+    return process.stdout
+
+
+@pytest.fixture(scope='module')
+def wheel(tmp_path_factory):
+    """A wheel of the source distribution of a copy of the checkout."""
+    folder = tmp_path_factory.mktemp('build')
+    source = folder / 'source'
+    for name in SOURCES:
+        ignore = shutil.ignore_patterns('__pycache__')
+        shutil.copytree(ROOT / name, source / name, ignore=ignore)
+    for path in ROOT.iterdir():
+        if path.is_file() and not path.name.startswith('.'):
+            shutil.copy(path, source)
+    (source / 'configs/dhm/notes.pth').write_text('no part of it')
+    call(sys.executable, 'setup.py', '-q', 'sdist', '-d', folder, cwd=source)
+    (sdist,) = folder.glob('*.tar.gz')
+    options = ('--no-deps', '--no-build-isolation', '--no-index', '-w', folder)
+    call(*PIP, 'wheel', *options, sdist, cwd=folder)
+    assert not list(source.rglob('.mim'))
+    (wheel,) = folder.glob('*.whl')
+    return wheel
+
+
+@pytest.fixture(scope='module')
+def installed(wheel, tmp_path_factory):
+    """The folder that it is installed to, with nothing of the checkout on its path."""
+    site = tmp_path_factory.mktemp('site')
+    call(*PIP, 'install', '--no-deps', '--no-index', '--target', site, wheel, cwd=site)
+    return site
+
+
+@pytest.fixture(scope='module')
+def python(installed, tmp_path_factory):
+    """Run this Python with what is installed, in another folder."""
+    environment = {**os.environ, 'PYTHONPATH': str(installed), 'OMP_NUM_THREADS': '1'}
+    environment['CUDA_VISIBLE_DEVICES'] = ''
+    folder = tmp_path_factory.mktemp('elsewhere')
+
+    def run(*command):
+        return call(sys.executable, '-W', 'ignore', *command, cwd=folder, env=environment)
+
+    return run
+
+
+def test_carries_what_the_checkout_has(wheel):
+    files = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ('configs', 'tools')
+        for path in (ROOT / folder).rglob('*')
+        if path.is_file() and path.suffix in ('.py', '.sh', '.yml', '.md', '.svg')
+    }
+    prefix = 'dhm_plugin/.mim/'
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if name.startswith(prefix)]
+    assert {name.removeprefix(prefix) for name in names} == {*files, 'model-index.yml'}
+
+
+def test_scripts_stay_executable(installed):
+    scripts = [*installed.glob('dhm_plugin/.mim/tools/*.sh')]
+    assert len(scripts) == len([*ROOT.glob('tools/*.sh')])
+    assert all(os.access(script, os.X_OK) for script in scripts)
+
+
+def test_models_by_name(python, installed):
+    output = python(
+        '-c',
+        'import dhm_plugin, mmpretrain\n'
+        'print(dhm_plugin.__file__)\n'
+        'print(len(mmpretrain.list_models("*_dhm_")))\n'
+        'model = mmpretrain.get_model("resnet18_dhm_8xb32_in1k")\n'
+        'print(type(model).__name__, model._config.filename)',
+    ).splitlines()
+    package = installed / 'dhm_plugin'
+    number = len([*ROOT.glob('configs/dhm/*.py')])
+    config = package / '.mim/configs/dhm/resnet18_dhm_8xb32_in1k.py'
+    assert output[-3:] == [
+        str(package / '__init__.py'),
+        str(number),
+        f'DHMClassifier {config}',
+    ]
+
+
+def test_converter(python, installed, tmp_path):
+    tool = installed / 'dhm_plugin/.mim/tools/model_converters/official_to_dhm.py'
+    assert '--reverse' in python(tool, '--help')
+    keys = json.loads((ROOT / 'tests/data/cifar_resnet32.keys.json').read_text())
+    weights = {key: torch.zeros(shape) for key, shape in keys.items()}
+    torch.save(weights, tmp_path / 'official.pth')
+    output = python(tool, tmp_path / 'official.pth', tmp_path / 'dhm.pth')
+    assert 'architecture: that of configs/dhm/resnet32_dhm_1xb128_cifar100.py' in output
+    assert (tmp_path / 'dhm.pth').is_file()
