@@ -62,10 +62,6 @@ END = '<!-- end of the table -->'
 HEADER = '# tools/misc/update_zoo.py writes this file.\n'
 
 
-class ZooError(ValueError):
-    """What keeps the zoo from being written: it names the file and what is wrong."""
-
-
 def zoo_files(root: Path) -> dict[Path, str]:
     """Compute what the files of the zoo must hold.
 
@@ -77,7 +73,7 @@ def zoo_files(root: Path) -> dict[Path, str]:
         folders with their tables, and the model index.
 
     Raises:
-        ZooError: If a config or a README does not fit the zoo.
+        ValueError: If a config or a README does not fit the zoo.
     """
     files = {}
     for method, collection in COLLECTIONS.items():
@@ -104,18 +100,17 @@ def describe(path: Path, root: Path) -> dict:
         deployed network, the ``Training`` ones those of all branches.
 
     Raises:
-        ZooError: If it does not say its dataset or its batch size.
-        ValueError: If it does not say its image size.
+        ValueError: If it does not say its dataset, its image size or its batch size.
     """
     cfg = Config.fromfile(path)
     dataset = cfg.train_dataloader.dataset.type
     if dataset not in DATASETS:
-        raise ZooError(
+        raise ValueError(
             f'{path}: trains on {dataset}; the zoo knows {", ".join(DATASETS)}: add it '
             'to DATASETS of dhm_plugin/zoo.py'
         )
     if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
-        raise ZooError(
+        raise ValueError(
             f'{path}: has no auto_scale_lr; its base_batch_size must be the images a '
             'batch of all GPUs together'
         )
@@ -205,7 +200,7 @@ def network_name(stem: str) -> str:
         str: The name.
 
     Raises:
-        ZooError: If it does not begin with a family and its numbers.
+        ValueError: If it does not begin with a family and its numbers.
 
     Examples:
         >>> network_name('densenet-bc100-12_dhm_1xb64_cifar10')
@@ -213,7 +208,7 @@ def network_name(stem: str) -> str:
     """
     match = re.match(rf'({"|".join(FAMILIES)})(-bc)?(\d+(?:-\d+)?)_', stem)
     if match is None:
-        raise ZooError(
+        raise ValueError(
             f'{stem}: the name of a config must begin with one of {", ".join(FAMILIES)} '
             'and its depth, such as resnet18_'
         )
@@ -283,13 +278,13 @@ def with_table(readme: Path, models: list[dict]) -> str:
         str: The README's text with the table as it must be.
 
     Raises:
-        ZooError: If it lacks the two comments.
+        ValueError: If it lacks the two comments.
     """
     text = readme.read_text(encoding='utf-8') if readme.is_file() else ''
     before, begin, rest = text.partition(f'{BEGIN}\n')
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ZooError(
+        raise ValueError(
             f'{readme}: has no place for the table of its models; it must have the lines '
             f'{BEGIN} and {END}'
         )
