@@ -85,6 +85,9 @@ def test_finds_every_architecture(depth):
         'fc_head1.bias': 'head.side_fcs.1.bias',
     }.items():
         assert converted[ours] is weights[theirs]
+    name, back = dhm_to_official(converted)
+    assert name == f'resnet{depth}_dhm_8xb32_in1k'
+    assert back == weights
 
 
 @pytest.mark.parametrize('config', CIFAR)

@@ -7,6 +7,7 @@ from mmengine import Config
 from mmengine.dataset import Compose, default_collate
 from mmengine.optim import MultiStepLR
 from mmpretrain.registry import MODELS, TRANSFORMS
+from mmpretrain.structures import DataSample
 from paths import ROOT
 from PIL import Image
 from torchvision import transforms
@@ -72,6 +73,17 @@ def test_a_method_changes_the_model_alone(depth):
     assert {key for key in plain if plain[key] != dhm[key]} == {'model'}
     assert dhm['model']['head'].pop('mimicking_loss') == dict(type='MimickingLoss')
     assert dhm == dsl
+
+
+@pytest.mark.parametrize('method', ['plain', 'dsl', 'dhm'])
+@pytest.mark.parametrize('depth', BLOCKS)
+def test_trains_a_step(depth, method):
+    model = MODELS.build(Config.fromfile(path_of(depth, method)).model)
+    samples = [DataSample().set_gt_label(i) for i in range(2)]
+    losses = model(torch.randn(2, 3, 32, 32), samples, mode='loss')
+    assert len(losses) == {'plain': 1, 'dsl': 3, 'dhm': 6}[method]
+    model.parse_losses(losses)[0].backward()
+    assert all(p.grad is not None for p in model.parameters())
 
 
 def test_validation_images_are_torchvisions(tmp_path):

@@ -100,8 +100,9 @@ def test_other_resnets(depth, build, tmp_path):
     model = settle(build(f'plain/resnet{depth}_8xb32_in1k.py'))
     torch.save(model.state_dict(), tmp_path / 'src.pth')
     config = CONFIGS / f'plain/resnet{depth}_8xb32_in1k.py'
-    for to in ('torchvision', 'timm'):
+    for to in ('mmpretrain', 'torchvision', 'timm'):
         export(config, tmp_path / 'src.pth', tmp_path / f'{to}.pth', to)
+    export(config, tmp_path / 'src.pth', tmp_path / 'out.onnx', 'onnx')
 
 
 def test_onnx(trained, tmp_path):
