@@ -1,10 +1,10 @@
-"""The shape of the images that a config is made for."""
+"""The images that a config is made for."""
 
-from mmengine import Config
+from mmengine import Config, ConfigDict
 
 
 def image_shape(cfg: Config) -> tuple[int, int, int]:
-    """Tell the shape of the images that a config trains on.
+    """Tell the shape of the images that a config tests on, or else trains on.
 
     Args:
         cfg (Config): The config.
@@ -13,13 +13,48 @@ def image_shape(cfg: Config) -> tuple[int, int, int]:
         tuple[int, int, int]: Channels, height, width.
 
     Raises:
-        ValueError: If no step of the training pipeline crops to a size.
+        ValueError: If no step of a pipeline crops or resizes to a size.
     """
-    for step in cfg.train_dataloader.dataset.pipeline:
-        size = step.get('crop_size') or step.get('scale')
-        if 'Crop' in step.type and isinstance(size, int):
-            return len(cfg.data_preprocessor.mean), size, size
+    channels = len(preprocessor_of(cfg).get('mean', (0, 0, 0)))
+    for loader in (cfg.test_dataloader, cfg.train_dataloader):
+        for step in reversed(pipeline_of(loader.dataset)):
+            size = step.get('crop_size') or step.get('scale')
+            if isinstance(size, int):
+                size = (size, size)
+            if isinstance(size, (list, tuple)):
+                return channels, *size
     raise ValueError(
-        f'{cfg.filename}: the image size is unknown; a step of the training pipeline '
-        'must crop to one, such as RandomCrop or RandomResizedCrop'
+        f'{cfg.filename}: the image size is unknown; a step of the test or training '
+        'pipeline must crop to one, such as CenterCrop or RandomCrop'
     )
+
+
+def preprocessor_of(cfg: Config) -> ConfigDict:
+    """Give the config of the data preprocessor: the model's own, or the top level's.
+
+    Args:
+        cfg (Config): The config.
+
+    Returns:
+        ConfigDict: As MMEngine's runner takes it.
+    """
+    own = cfg.model.get('data_preprocessor')
+    return own or cfg.get('data_preprocessor') or ConfigDict()
+
+
+def pipeline_of(dataset: ConfigDict) -> list[ConfigDict]:
+    """Give the transforms of a data set's config, inside any wrappers.
+
+    Args:
+        dataset (ConfigDict): The config of a data set, or of a wrapper with ``dataset``
+            or ``datasets``.
+
+    Returns:
+        list[ConfigDict]: The transforms, in their order; those of the first data set.
+    """
+    while 'pipeline' not in dataset:
+        inner = dataset.get('dataset') or next(iter(dataset.get('datasets', ())), None)
+        if inner is None:
+            return []
+        dataset = inner
+    return list(dataset.pipeline)

@@ -34,7 +34,7 @@ def test_plain_networks_and_mmpretrains_own():
     assert models > STEMS['plain']
     assert len(models) > 500
     for name in STEMS['plain']:
-        ours = str(ROOT) in ModelHub.get(name).config.filename
+        ours = str(ROOT / 'configs') in ModelHub.get(name).config.filename
         assert ours == (name not in STOCK)
 
 

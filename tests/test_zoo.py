@@ -182,7 +182,7 @@ def small_zoo(root, config):
         ('auto_scale_lr = dict(_delete_=True)', 'has no auto_scale_lr; its base_batch'),
         (
             "train_dataloader = dict(dataset=dict(pipeline=[dict(type='PackInputs')]))",
-            'the image size is unknown; a step of the training pipeline must crop',
+            'the image size is unknown; a step of the test or training pipeline',
         ),
     ],
 )

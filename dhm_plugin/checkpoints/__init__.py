@@ -4,6 +4,8 @@ from .files import (
     CheckpointError,
     convert_file,
     read_state_dict,
+    refuse_to_overwrite,
+    save,
     write_checkpoint,
     written_at_once,
 )
@@ -18,6 +20,8 @@ __all__ = [
     'official_names',
     'official_to_dhm',
     'read_state_dict',
+    'refuse_to_overwrite',
+    'save',
     'strip_side_branches',
     'write_checkpoint',
     'written_at_once',

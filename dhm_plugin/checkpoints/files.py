@@ -1,5 +1,6 @@
 """Safe reading and all-or-nothing writing of checkpoint files."""
 
+import io
 import os
 import pickle
 import tempfile
@@ -33,7 +34,9 @@ def read_state_dict(
             tensors and plain data, or holds no state dict.
     """
     try:
-        content = torch.load(path, map_location='cpu', weights_only=True)
+        content = _load(Path(path))
+    except ImportError:
+        raise
     except FileNotFoundError as error:
         raise CheckpointError(f'{path}: there is no such file') from error
     except pickle.UnpicklingError as error:
@@ -89,10 +92,7 @@ def convert_file(
         CheckpointError: If reading, converting or writing fails, or both are the same
             file; nothing is written.
     """
-    if os.path.realpath(src) == os.path.realpath(dst):
-        raise CheckpointError(
-            f'{dst}: is the file to convert; write to another one, or it would be lost'
-        )
+    refuse_to_overwrite(src, dst)
     weights, others = read_state_dict(src)
     try:
         content = convert(weights, others)
@@ -102,18 +102,63 @@ def convert_file(
     return content
 
 
+def refuse_to_overwrite(src: str | Path, dst: str | Path) -> None:
+    """Refuse a destination that is the source.
+
+    Args:
+        src (str | Path): A file that is read.
+        dst (str | Path): Where to write.
+
+    Raises:
+        CheckpointError: If both are the same file.
+    """
+    if os.path.realpath(src) == os.path.realpath(dst):
+        raise CheckpointError(
+            f'{dst}: is what is read; write to another file, or it would be lost'
+        )
+
+
 def write_checkpoint(content: dict, path: str | Path) -> None:
     """Write a checkpoint as a whole or not at all.
 
     Args:
-        content (dict): What to save.
-        path (str | Path): Where to, as :func:`written_at_once` takes it.
+        content (dict): What to save: a state dict, or a dict with one under
+            ``state_dict``.
+        path (str | Path): Where to, as :func:`written_at_once` takes it. With the suffix
+            ``.safetensors`` the weights alone are written, in that format.
 
     Raises:
         CheckpointError: As :func:`written_at_once` does.
+        ImportError: If safetensors is asked for and not installed.
     """
-    with written_at_once(path) as temporary, temporary.open('wb') as file:
-        torch.save(content, file)
+    with written_at_once(path) as temporary:
+        save(content, temporary)
+
+
+def save(content: dict, path: Path) -> None:
+    """Write a checkpoint to a file that :func:`written_at_once` gave.
+
+    Args:
+        content (dict): As :func:`write_checkpoint` takes it.
+        path (Path): The file.
+
+    Raises:
+        OSError: If it cannot be written.
+        ImportError: If safetensors is asked for and not installed.
+    """
+    # To memory first: torch and safetensors raise errors of their own at a full disk.
+    if path.suffix == '.safetensors':
+        from safetensors import torch as safetensors
+
+        weights = content.get('state_dict', content)
+        contiguous = {key: value.contiguous() for key, value in weights.items()}
+        data = safetensors.save(contiguous, metadata={'format': 'pt'})
+    else:
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        data = buffer.getbuffer()
+    with path.open('wb') as file:
+        file.write(data)
 
 
 @contextmanager
@@ -125,7 +170,7 @@ def written_at_once(path: str | Path) -> Iterator[Path]:
             existing file is replaced.
 
     Yields:
-        Path: The temporary file, to be written.
+        Path: The temporary file, with the destination's suffix, to be written.
 
     Raises:
         CheckpointError: If it cannot be written there. Whatever is raised, no new file
@@ -149,6 +194,14 @@ def written_at_once(path: str | Path) -> Iterator[Path]:
         if isinstance(error, OSError):
             raise CheckpointError(f'{path}: cannot be written: {error}') from error
         raise
+
+
+def _load(path: Path) -> object:
+    if path.suffix == '.safetensors':
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    return torch.load(path, map_location='cpu', weights_only=True)
 
 
 def _umask() -> int:

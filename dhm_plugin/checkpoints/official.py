@@ -106,6 +106,12 @@ def _find_architecture(
     """Find the config whose keys (the authors', or ours) and shapes are these."""
     shapes = {key: tuple(value.shape) for key, value in state_dict.items()}
     classifier = shapes.get('fc.weight' if official else 'head.fc.weight', ())
+    if not classifier and ('head.fc.weight' if official else 'fc.weight') in shapes:
+        raise CheckpointError(
+            "its keys are ours already; the authors' format is made with --reverse"
+            if official
+            else "its keys are the authors'; ours are made without --reverse"
+        )
     num_classes = classifier[0] if len(classifier) == 2 and classifier[0] else 1000
     nearest = None
     for path in _candidates(num_classes):
@@ -120,9 +126,10 @@ def _find_architecture(
         differing = sorted(
             key for key in {**shapes, **expected} if shapes.get(key) != expected.get(key)
         )
-        if nearest is None or len(differing) < len(nearest[1]):
-            nearest = path.stem, differing, expected
-    name, differing, expected = nearest
+        share = len(differing) / len({**shapes, **expected})
+        if nearest is None or share < nearest[0]:
+            nearest = share, path.stem, differing, expected
+    _, name, differing, expected = nearest
     first = ', '.join(
         f'{key}: {shapes.get(key, "missing")}, it must be {expected.get(key, "absent")}'
         for key in differing[:3]

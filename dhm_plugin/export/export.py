@@ -7,7 +7,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..checkpoints import CheckpointError, read_state_dict, written_at_once
+from ..checkpoints import (
+    CheckpointError,
+    read_state_dict,
+    refuse_to_overwrite,
+    save,
+    written_at_once,
+)
 from .to_mmpretrain import stock_network
 from .to_onnx import run_onnx, write_onnx
 from .to_torchvision import resnet_weights, timm_network, torchvision_network
@@ -26,8 +32,8 @@ def export(
     Args:
         config (str | Path): The config that it was trained with.
         checkpoint (str | Path): What the training has written.
-        out (str | Path): Where to. ``.safetensors`` writes that format; ``.onnx`` goes
-            with ``to='onnx'`` alone; anything else is written by ``torch.save``.
+        out (str | Path): Where to. ``.safetensors``, or ``.pth`` or ``.pt`` by
+            ``torch.save``; with ``to='onnx'`` ``.onnx``.
         to (str): One of :data:`FORMATS`.
 
     Returns:
@@ -42,11 +48,13 @@ def export(
     out = Path(out)
     if to not in FORMATS:
         raise CheckpointError(f'there is no format {to!r}; it must be one of {FORMATS}')
-    if (to == 'onnx') != (out.suffix == '.onnx'):
+    suffixes = ('.onnx',) if to == 'onnx' else ('.pth', '.pt', '.safetensors')
+    if out.suffix not in suffixes:
         raise CheckpointError(
             f'{out}: {to} is not written to a {out.suffix or "nameless"} file; it must '
-            f'be {".onnx" if to == "onnx" else ".pth or .safetensors"}'
+            f'be {" or ".join(suffixes)}'
         )
+    refuse_to_overwrite(checkpoint, out)
     trained = load_trained(config, checkpoint)
     try:
         with written_at_once(out) as temporary:
@@ -54,7 +62,7 @@ def export(
                 write_onnx(trained, temporary)
                 run = partial(run_onnx, temporary)
             else:
-                run = _write_weights(trained, temporary, out.suffix, to)
+                run = _write_weights(trained, temporary, to)
             return _compare(trained, run, to)
     except ImportError as error:
         raise CheckpointError(
@@ -64,7 +72,7 @@ def export(
 
 
 def _write_weights(
-    trained: TrainedNetwork, path: Path, suffix: str, to: str
+    trained: TrainedNetwork, path: Path, to: str
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     """Write the weights, and load what was written into the other network."""
     if to == 'mmpretrain':
@@ -72,16 +80,10 @@ def _write_weights(
     else:
         build = torchvision_network if to == 'torchvision' else timm_network
         weights, network = resnet_weights(trained), build(trained)
-    if suffix == '.safetensors':
-        from safetensors.torch import load_file, save_file
-
-        save_file({key: value.contiguous() for key, value in weights.items()}, path)
-        written = load_file(path)
-    else:
-        meta = {k: v for k, v in trained.meta.items() if k in ('dataset_meta', 'epoch')}
-        bare = to != 'mmpretrain'
-        torch.save(weights if bare else dict(meta=meta, state_dict=weights), path)
-        written, _ = read_state_dict(path)
+    meta = {k: v for k, v in trained.meta.items() if k in ('dataset_meta', 'epoch')}
+    bare = to != 'mmpretrain'
+    save(weights if bare else dict(meta=meta, state_dict=weights), path)
+    written, _ = read_state_dict(path)
     return _loaded(network, written, to)
 
 

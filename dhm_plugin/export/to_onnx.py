@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from mmengine import Config
 
+from ..image_shape import pipeline_of, preprocessor_of
 from .trained import TrainedNetwork
 
 
@@ -21,7 +22,7 @@ def preprocessing(trained: TrainedNetwork) -> dict[str, str]:
         the given order), ``channel_order`` (RGB, BGR or L), ``image_size``, and, where
         the checkpoint has them, ``classes`` (JSON list).
     """
-    settings = trained.cfg.data_preprocessor
+    settings = preprocessor_of(trained.cfg)
     metadata = dict(
         mean=json.dumps(list(settings.get('mean', ()))),
         std=json.dumps(list(settings.get('std', ()))),
@@ -93,8 +94,8 @@ class _Logits(torch.nn.Module):
 def _channel_order(cfg: Config, in_channels: int) -> str:
     if in_channels == 1:
         return 'L'
-    loads = [step.type for step in cfg.test_dataloader.dataset.get('pipeline', ())]
+    loads = [str(step['type']) for step in pipeline_of(cfg.test_dataloader.dataset)]
     # MMCV decodes to BGR; data sets that come as arrays, as CIFAR, are RGB.
-    decoded = any(name.startswith('Load') for name in loads)
-    to_rgb = cfg.data_preprocessor.get('to_rgb', False)
+    decoded = any('LoadImage' in name for name in loads)
+    to_rgb = preprocessor_of(cfg).get('to_rgb', False)
     return 'RGB' if to_rgb == decoded else 'BGR'

@@ -10,7 +10,7 @@ from mmpretrain.registry import MODELS
 from torch import nn
 
 from ..checkpoints import SIDE_BRANCH_PREFIXES, CheckpointError, read_state_dict
-from ..image_shape import image_shape
+from ..image_shape import image_shape, preprocessor_of
 from ..models import DHMClassifier
 
 
@@ -55,29 +55,33 @@ def load_trained(config: str | Path, checkpoint: str | Path) -> TrainedNetwork:
         TrainedNetwork: The network.
 
     Raises:
-        CheckpointError: If the checkpoint cannot be read, is of another network or
-            number of classes, or lacks the EMA weights that the config asks for.
+        CheckpointError: If the config cannot be used, or the checkpoint cannot be read,
+            is of another network or number of classes, or is of a training that lacks
+            the EMA weights that the config asks for.
     """
-    cfg = Config.fromfile(config)
-    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
+    try:
+        cfg = Config.fromfile(config)
+        init_default_scope(cfg.get('default_scope', 'mmpretrain'))
+        model = MODELS.build({**cfg.model, 'data_preprocessor': preprocessor_of(cfg)})
+        shape = image_shape(cfg)
+    except Exception as error:  # a config is code: it may raise about anything
+        raise CheckpointError(f'{config}: cannot be used: {error}') from error
     weights, others = read_state_dict(checkpoint)
     _check_ema(cfg, others, checkpoint)
-    model = MODELS.build({**cfg.model, 'data_preprocessor': cfg.data_preprocessor})
     if isinstance(model, DHMClassifier):
         model.switch_to_deploy()
     weights = {k: v for k, v in weights.items() if not k.startswith(SIDE_BRANCH_PREFIXES)}
     _check_weights(weights, model.state_dict(), checkpoint)
     model.load_state_dict(weights)
-    try:
-        shape = image_shape(cfg)
-    except ValueError as error:
-        raise CheckpointError(str(error)) from error
-    return TrainedNetwork(model.eval(), cfg, others.get('meta', {}), shape)
+    return TrainedNetwork(model.eval(), cfg, others.get('meta') or {}, shape)
 
 
 def _check_ema(cfg: Config, others: dict, checkpoint: str | Path) -> None:
     hooks = [str(hook.type) for hook in cfg.get('custom_hooks', ())]
-    if any('EMAHook' in hook for hook in hooks) and 'ema_state_dict' not in others:
+    # What has no log of a training is stripped or exported: averaged already.
+    training = 'message_hub' in others
+    ema = any('EMAHook' in hook for hook in hooks)
+    if training and ema and 'ema_state_dict' not in others:
         raise CheckpointError(
             f'{checkpoint}: has no EMA weights (ema_state_dict), but the config trains '
             'with EMAHook; give a checkpoint that this training has written, or a config '

@@ -4,6 +4,8 @@ import stat
 
 import pytest
 import torch
+from paths import full_disk
+from safetensors.torch import load_file
 
 from dhm_plugin.checkpoints import (
     CheckpointError,
@@ -109,18 +111,17 @@ def test_writes_into_a_new_folder_with_usual_rights(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
 
 
-def test_what_fails_leaves_the_old_file_and_no_new_one(tmp_path, monkeypatch):
-    path = tmp_path / 'x.pth'
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+def test_a_full_disk_leaves_the_old_file_and_no_new_one(tmp_path, suffix):
+    path = tmp_path / f'x{suffix}'
     path.write_text('old')
 
-    def full_disk(content, file):
-        file.write(b'half')
-        raise OSError(28, 'No space left on device')
-
-    monkeypatch.setattr(torch, 'save', full_disk)
-    with pytest.raises(CheckpointError, match=r'x.pth: cannot be written.*No space left'):
-        write_checkpoint(dict(state_dict=WEIGHTS), path)
-    assert os.listdir(tmp_path) == ['x.pth']
+    with (
+        full_disk(),
+        pytest.raises(CheckpointError, match=rf'x{suffix}: cannot be written: '),
+    ):
+        write_checkpoint(dict(state_dict=dict(a=torch.ones(100_000))), path)
+    assert os.listdir(tmp_path) == [path.name]
     assert path.read_text() == 'old'
 
 
@@ -138,7 +139,7 @@ def test_a_file_is_not_converted_in_place(tmp_path):
     torch.save(WEIGHTS, tmp_path / 'x.pth')
     (tmp_path / 'link.pth').symlink_to(tmp_path / 'x.pth')
     for dst in ('x.pth', 'link.pth'):
-        with pytest.raises(CheckpointError, match='is the file to convert'):
+        with pytest.raises(CheckpointError, match='is what is read'):
             convert_file(tmp_path / 'x.pth', tmp_path / dst, lambda *_: {})
     weights, _ = read_state_dict(tmp_path / 'x.pth')
     assert list(weights) == list(WEIGHTS)
@@ -154,3 +155,12 @@ def test_a_file_in_the_place_of_the_folder(tmp_path):
 def test_a_folder_that_nobody_may_write_to():
     with pytest.raises(CheckpointError, match=r'/proc/x.pth: cannot be written: '):
         write_checkpoint(dict(state_dict=WEIGHTS), '/proc/x.pth')
+
+
+def test_safetensors_where_the_suffix_says_so(tmp_path):
+    path = tmp_path / 'x.safetensors'
+    write_checkpoint(dict(meta={}, state_dict=WEIGHTS), path)
+    assert all(load_file(path)[key].equal(value) for key, value in WEIGHTS.items())
+    weights, others = read_state_dict(path)
+    assert set(weights) == set(WEIGHTS)
+    assert others == {}

@@ -149,3 +149,12 @@ def test_says_where_the_configs_should_be(monkeypatch, tmp_path):
     monkeypatch.setattr(official_module, 'CONFIGS', tmp_path)
     with pytest.raises(CheckpointError, match=f'are not in {tmp_path}; install dhm_'):
         official_to_dhm({'weight': torch.ones(1)})
+
+
+def test_tells_the_direction():
+    weights = official_weights(18)
+    _, ours = official_to_dhm(weights)
+    with pytest.raises(CheckpointError, match=r'its keys are ours already; .* --reverse'):
+        official_to_dhm(ours)
+    with pytest.raises(CheckpointError, match=r"its keys are the authors'; .* without"):
+        dhm_to_official(weights)

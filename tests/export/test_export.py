@@ -9,7 +9,7 @@ import pytest
 import timm
 import torch
 import torchvision
-from paths import ROOT
+from paths import ROOT, full_disk
 from safetensors.torch import load_file
 
 from dhm_plugin.checkpoints import CheckpointError, read_state_dict
@@ -176,7 +176,12 @@ def test_refuses_what_does_not_fit(small, trained, tmp_path):
 def test_refuses_ema_without_ema(small, tmp_path):
     config = tmp_path / 'ema.py'
     config.write_text(f"_base_ = '{SMALL}'\ncustom_hooks = [dict(type='EMAHook')]")
-    refuses(tmp_path, r'has no EMA weights \(ema_state_dict\)', config, small)
+    weights, _ = read_state_dict(small)
+    trained = tmp_path / 'trained.pth'
+    torch.save(dict(state_dict=weights, message_hub={}), trained)
+    refuses(tmp_path, r'has no EMA weights \(ema_state_dict\)', config, trained)
+    # A stripped or exported one has the averaged weights as its own.
+    export(config, small, tmp_path / 'out.pth', 'mmpretrain')
 
 
 @pytest.mark.parametrize(('to', 'package'), [('timm', 'timm'), ('onnx', 'onnx')])
@@ -202,9 +207,34 @@ def test_a_network_that_computes_something_else_is_not_written(
     refuses(tmp_path, 'computes something else: its logits', DHM, trained[0], 'timm')
 
 
-def test_a_full_disk_leaves_no_file(small, tmp_path, monkeypatch):
-    def full_disk(content, file):
-        raise OSError(28, 'No space left on device')
+@pytest.mark.parametrize(
+    ('to', 'suffix'),
+    [('mmpretrain', '.pth'), ('mmpretrain', '.safetensors'), ('onnx', '.onnx')],
+)
+def test_a_full_disk_leaves_no_file(to, suffix, small, tmp_path):
+    with full_disk():
+        refuses(tmp_path, 'cannot be written: ', SMALL, small, to, suffix)
 
-    monkeypatch.setattr(torch, 'save', full_disk)
-    refuses(tmp_path, 'out.pth: cannot be written: .*No space left', SMALL, small)
+
+def test_does_not_overwrite_what_it_reads(small):
+    with pytest.raises(CheckpointError, match='is what is read'):
+        export(SMALL, small, small, 'mmpretrain')
+    assert len(read_state_dict(small)[0]) > 200
+
+
+def test_a_config_that_cannot_be_used(small, tmp_path):
+    refuses(tmp_path, 'none.py: cannot be used', tmp_path / 'none.py', small)
+    config = tmp_path / 'broken.py'
+    config.write_text('model = dict(')
+    refuses(tmp_path, 'broken.py: cannot be used', config, small)
+
+
+def test_the_preprocessor_of_the_model_counts(small, tmp_path):
+    config = tmp_path / 'own.py'
+    config.write_text(
+        f"_base_ = '{SMALL}'\n"
+        'model = dict(data_preprocessor=dict(mean=[1.0], std=[2.0]))\n'
+    )
+    export(config, small, tmp_path / 'out.onnx', 'onnx')
+    metadata = {e.key: e.value for e in onnx.load(tmp_path / 'out.onnx').metadata_props}
+    assert (metadata['mean'], metadata['std']) == ('[1.0]', '[2.0]')

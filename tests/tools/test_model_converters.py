@@ -1,6 +1,7 @@
 """The converters as command lines, on an authors' checkpoint made by rule."""
 
 import json
+from collections import OrderedDict
 
 import pytest
 import torch
@@ -63,7 +64,9 @@ def test_official_to_dhm_and_strip(official, build, python, tmp_path):
     stock.load_state_dict(torch.load(plain, weights_only=True)['state_dict'])
 
 
-def test_in_and_back_out_gives_the_same_file(python, tmp_path):
+@pytest.mark.parametrize('form', ['bare', 'module', 'trainer'])
+def test_in_and_back_out_gives_the_same_weights(form, python, tmp_path):
+    """Of a bare state dict the same file, bit for bit."""
     keys = json.loads((ROOT / 'tests/data/cifar_resnet32.keys.json').read_text())
     generator = torch.Generator().manual_seed(0)
     weights = {
@@ -71,13 +74,25 @@ def test_in_and_back_out_gives_the_same_file(python, tmp_path):
         for key, shape in keys.items()
     }
     src, ours, back = (tmp_path / name for name in ('src.pth', 'ours.pth', 'back.pth'))
+    content = weights
+    if form != 'bare':
+        content = OrderedDict((f'module.{k}', v) for k, v in weights.items())
+        content._metadata = OrderedDict(version=1)  # as state_dict() has it
+    if form == 'trainer':
+        content = dict(epoch=164, state_dict=content)
     with src.open('wb') as file:
-        torch.save(weights, file)
+        torch.save(content, file)
     python(CONVERTERS / 'official_to_dhm.py', src, ours)
     output = python(CONVERTERS / 'official_to_dhm.py', ours, back, '--reverse')
     assert 'resnet32_dhm_1xb128_cifar100.py' in output
     assert 'left out: meta' in output
-    assert back.read_bytes() == src.read_bytes()
+    result = torch.load(back, weights_only=True)
+    assert list(result) == list(weights)
+    for key, value in weights.items():
+        assert result[key].dtype == value.dtype
+        assert torch.equal(result[key], value)
+    if form == 'bare':
+        assert back.read_bytes() == src.read_bytes()
 
 
 @pytest.mark.parametrize(

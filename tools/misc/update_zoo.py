@@ -5,6 +5,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from dhm_plugin.checkpoints import CheckpointError, written_at_once
 from dhm_plugin.paths import find_root
 from dhm_plugin.zoo import zoo_files
 
@@ -32,11 +33,19 @@ def main() -> None:
     old = {path for path in files if not path.is_file() or _read(path) != files[path]}
     for path in sorted(old):
         if not args.check:
-            path.write_text(files[path], encoding='utf-8')
+            _write(path, files[path])
         print(f'{"not current" if args.check else "written"}: {path}')
     if not old:
         print('everything is current')
     sys.exit(1 if args.check and old else 0)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        with written_at_once(path) as temporary:
+            temporary.write_text(text, encoding='utf-8')
+    except CheckpointError as error:
+        sys.exit(f'update_zoo.py: {error}')
 
 
 def _read(path: Path) -> str:

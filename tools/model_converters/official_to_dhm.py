@@ -54,7 +54,7 @@ def main() -> None:
     args = parser.parse_args()
     try:
         convert_file(args.src, args.dst, to_official if args.reverse else to_dhm)
-    except CheckpointError as error:
+    except (CheckpointError, ImportError) as error:
         sys.exit(f'official_to_dhm.py: {error}')
     print(f'written: {args.dst}')
 

@@ -25,7 +25,7 @@ def main() -> None:
     args = parser.parse_args()
     try:
         content = convert_file(args.src, args.dst, convert)
-    except CheckpointError as error:
+    except (CheckpointError, ImportError) as error:
         sys.exit(f'strip_side_branches.py: {error}')
     print(f'{args.dst}: {len(content["state_dict"])} keys, those of the plain network')
 

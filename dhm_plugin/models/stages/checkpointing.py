@@ -1,7 +1,6 @@
 """Activation checkpointing that leaves batch norms as they are."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 
 import torch
 from torch import nn
@@ -23,29 +22,36 @@ def run_block(block: nn.Module, *inputs: torch.Tensor, with_cp: bool) -> torch.T
     """
     if not (with_cp and torch.is_grad_enabled()):
         return block(*inputs)
-    return checkpoint(
-        block,
-        *inputs,
-        use_reentrant=False,
-        context_fn=lambda: (nullcontext(), _running_statistics_kept(block)),
-    )
+    return _checkpointed(block, *inputs)
 
 
-@contextmanager
-def _running_statistics_kept(block: nn.Module) -> Iterator[None]:
-    """Keep the second run of a batch from counting twice in the running statistics."""
-    norms = [
-        module
-        for module in block.modules()
-        if isinstance(module, _BatchNorm) and module.training
-    ]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 0.0
-    try:
-        yield
-    finally:
-        for norm, momentum in zip(norms, momenta):
+# torch.compile knows no context function: it compiles what lies between the blocks.
+@torch.compiler.disable
+def _checkpointed(block: nn.Module, *inputs: torch.Tensor) -> torch.Tensor:
+    contexts = nullcontext(), _StatisticsKept(block)
+    return checkpoint(block, *inputs, use_reentrant=False, context_fn=lambda: contexts)
+
+
+class _StatisticsKept:
+    """Keep the second run of a batch from counting twice in the running statistics.
+
+    Entered once a backward pass, thus possibly several times.
+    """
+
+    def __init__(self, block: nn.Module) -> None:
+        self.block = block
+
+    def __enter__(self) -> None:
+        self.norms = [
+            (module, module.momentum)
+            for module in self.block.modules()
+            if isinstance(module, _BatchNorm) and module.training
+        ]
+        for norm, _ in self.norms:
+            norm.momentum = 0.0
+
+    def __exit__(self, *error: object) -> None:
+        for norm, momentum in self.norms:
             norm.momentum = momentum
             if norm.num_batches_tracked is not None:
                 norm.num_batches_tracked -= 1

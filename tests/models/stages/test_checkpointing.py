@@ -34,6 +34,33 @@ def test_checkpointing_changes_nothing(kind):
     assert all(int(value) == 1 for value in tracked)
 
 
+def test_two_backward_passes():
+    stage = MODELS.build(
+        dict(
+            type='CIFARResNetStage',
+            in_channels=4,
+            with_cp=True,
+            **STAGES['CIFARResNetStage'],
+        )
+    )
+    y = stage(torch.rand(2, 4, 6, 6)).sum()
+    y.backward(retain_graph=True)
+    y.backward()
+    assert int(stage[0].bn1.num_batches_tracked) == 1
+
+
+def test_may_be_compiled():
+    stage = MODELS.build(
+        dict(type='DenseNetStage', in_channels=4, with_cp=True, **STAGES['DenseNetStage'])
+    )
+    x = torch.rand(2, 4, 6, 6)
+    expected = stage(x)
+    y = torch.compile(stage, backend='aot_eager')(x)
+    torch.testing.assert_close(y, expected)
+    y.sum().backward()
+    assert all(p.grad is not None for p in stage.parameters())
+
+
 @pytest.mark.parametrize('kind', STAGES)
 def test_checkpointing_saves_memory(kind):
     stage = MODELS.build(dict(type=kind, in_channels=4, **STAGES[kind]))
