@@ -1,39 +1,7 @@
-# The images are RGB already. The paper gives mean and deviation for pixels in [0, 1].
-data_preprocessor = dict(
-    num_classes=10,
-    mean=[255 * x for x in (0.49139968, 0.48215827, 0.44653124)],
-    std=[255 * x for x in (0.24703233, 0.24348505, 0.26158768)],
-    to_rgb=False,
-)
+_base_ = 'cifar100_bs128.py'
 
-train_dataloader = dict(
-    batch_size=128,
-    num_workers=2,
-    dataset=dict(
-        type='CIFAR10',
-        data_root='data/cifar10',
-        split='train',
-        pipeline=[
-            dict(type='RandomCrop', crop_size=32, padding=4),
-            dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-            dict(type='PackInputs'),
-        ],
-    ),
-    sampler=dict(type='DefaultSampler', shuffle=True),
-)
-
-val_dataloader = dict(
-    batch_size=128,
-    num_workers=2,
-    dataset=dict(
-        type='CIFAR10',
-        data_root='data/cifar10',
-        split='test',
-        pipeline=[dict(type='PackInputs')],
-    ),
-    sampler=dict(type='DefaultSampler', shuffle=False),
-)
-val_evaluator = dict(type='Accuracy', topk=(1, 5))
-
-test_dataloader = val_dataloader
-test_evaluator = val_evaluator
+data = dict(type='CIFAR10', data_root='data/cifar10')
+data_preprocessor = dict(num_classes=10)
+train_dataloader = dict(dataset=data)
+val_dataloader = dict(dataset=data)
+test_dataloader = dict(dataset=data)
