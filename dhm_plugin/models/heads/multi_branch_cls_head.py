@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from mmengine.model import ModuleList
 from mmpretrain.evaluation.metrics import Accuracy
-from mmpretrain.models import LinearClsHead
+from mmpretrain.models import CrossEntropyLoss, LinearClsHead
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import nn
@@ -151,13 +151,7 @@ class MultiBranchClsHead(LinearClsHead):
         logits = self.branch_logits(feats)
         target = self._targets(data_samples)
         names = self.branch_names[-len(logits) :]
-        losses = {
-            f'loss_ce_{name}': self.loss_module(z, target, avg_factor=len(z))
-            for name, z in zip(names, logits)
-        }
-        if self.mimicking_loss is not None and len(logits) > 1:
-            for name, loss in zip(names, self.mimicking_loss(logits)):
-                losses[f'loss_mimic_{name}'] = loss
+        losses = self.branch_losses(logits, target)
         if self.cal_acc:
             if target.ndim != 1:
                 raise ValueError(
@@ -171,12 +165,46 @@ class MultiBranchClsHead(LinearClsHead):
                     losses[f'accuracy_top-{k}_{name}'] = accuracy.squeeze()
         return losses
 
+    def branch_losses(
+        self, logits: Sequence[torch.Tensor], target: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Compute the losses of every branch from tensors alone.
+
+        Args:
+            logits (Sequence[torch.Tensor]): Of :meth:`branch_logits`.
+            target (torch.Tensor): Labels (N,), or scores (N, num_classes) of mixed
+                images.
+
+        Returns:
+            dict[str, torch.Tensor]: ``loss_ce_main``, ``loss_mimic_main``, ...
+        """
+        mimicking = None
+        if self.mimicking_loss is None or len(logits) == 1:
+            entropies = self._classification_losses(logits, target)
+        elif target.ndim == 1 and _is_cross_entropy(self.loss_module):
+            mimicking, entropies = self.mimicking_loss.with_cross_entropy(logits, target)
+            entropies = entropies * self.loss_module.loss_weight
+        else:
+            mimicking = self.mimicking_loss(logits)
+            entropies = self._classification_losses(logits, target)
+        names = self.branch_names[-len(logits) :]
+        losses = {f'loss_ce_{name}': loss for name, loss in zip(names, entropies)}
+        if mimicking is not None:
+            for name, loss in zip(names, mimicking):
+                losses[f'loss_mimic_{name}'] = loss
+        return losses
+
     def switch_to_deploy(self) -> None:
         """Drop the side branches' classifiers and the mimicking loss in place."""
         self.side_fcs = ModuleList()
         # Deleted first: a registered child that is None breaks MMEngine's FLOPs table.
         del self.mimicking_loss
         self.mimicking_loss = None
+
+    def _classification_losses(
+        self, logits: Sequence[torch.Tensor], target: torch.Tensor
+    ) -> list[torch.Tensor]:
+        return [self.loss_module(z, target, avg_factor=len(z)) for z in logits]
 
     def _targets(self, data_samples: list[DataSample]) -> torch.Tensor:
         if 'gt_score' in data_samples[0]:
@@ -193,3 +221,14 @@ class MultiBranchClsHead(LinearClsHead):
                     "correct the annotation, or the head's num_classes"
                 )
         return labels
+
+
+def _is_cross_entropy(loss: nn.Module) -> bool:
+    """Whether a loss is the mean of -log p and nothing else, times its weight."""
+    return (
+        type(loss) is CrossEntropyLoss
+        and not loss.use_sigmoid
+        and not loss.use_soft
+        and loss.class_weight is None
+        and loss.reduction == 'mean'
+    )

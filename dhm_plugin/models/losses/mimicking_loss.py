@@ -4,8 +4,11 @@ import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 from torch import nn
+
+from .closed_form import ClosedForm
 
 
 @MODELS.register_module()
@@ -18,8 +21,9 @@ class MimickingLoss(nn.Module):
         L_i = \alpha T^2 \sum_{j \ne i} \frac{1}{N} \sum_{n=1}^{N}
         KL(softmax(z_j^{(n)} / T) \,\|\, softmax(z_i^{(n)} / T))
 
-    where the teacher :math:`z_j` is detached. All ordered pairs together cost one
-    log-softmax a branch and one matrix product.
+    where the teacher :math:`z_j` is detached. With ``eps=0`` all ordered pairs together
+    cost one softmax a branch (:class:`ClosedForm`); with ``eps``, and where each pair is
+    asked for, one more matrix product.
 
     Source: Li & Chen, *Dynamic Hierarchical Mimicking Towards Consistent
     Optimization Objectives*, CVPR 2020.
@@ -77,8 +81,35 @@ class MimickingLoss(nn.Module):
         Raises:
             ValueError: If there are fewer than two branches, or their shapes differ.
         """
-        scale = self.loss_weight * self.temperature**2
-        return scale * self.divergences(logits).sum(dim=0)
+        if self.eps:
+            losses = self.divergences(logits).sum(dim=0)
+        else:
+            losses, _ = ClosedForm.apply(None, *self._scaled(logits))
+        return self.loss_weight * self.temperature**2 * losses
+
+    def with_cross_entropy(
+        self, logits: Sequence[torch.Tensor], target: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Compute the mimicking loss and the cross-entropy of every branch.
+
+        At ``temperature=1`` and ``eps=0`` both come from one softmax.
+
+        Args:
+            logits (Sequence[torch.Tensor]): As :meth:`forward` takes them.
+            target (torch.Tensor): Labels (N,), int64, each a class.
+
+        Returns:
+            tuple[torch.Tensor, torch.Tensor]: Mimicking losses, as of :meth:`forward`,
+            and cross-entropies, the mean over the batch; both of shape (K,).
+
+        Raises:
+            ValueError: As :meth:`forward` does.
+        """
+        if self.eps or self.temperature != 1:
+            entropies = [F.cross_entropy(_at_least_float32(z), target) for z in logits]
+            return self(logits), torch.stack(entropies)
+        losses, entropies = ClosedForm.apply(target, *self._scaled(logits))
+        return self.loss_weight * losses, entropies
 
     def divergences(self, logits: Sequence[torch.Tensor]) -> torch.Tensor:
         """Compute the divergence of every ordered pair of branches, for logging.
@@ -94,12 +125,10 @@ class MimickingLoss(nn.Module):
         Raises:
             ValueError: As :meth:`forward` does.
         """
-        _check_logits(logits)
         # Autocast would take the matrix product down to half precision, where the
         # difference of two cross-entropies has no digit left.
         with torch.autocast(logits[0].device.type, enabled=False):
-            dtype = torch.promote_types(logits[0].dtype, torch.float32)
-            scaled = torch.stack([z.to(dtype) for z in logits]) / self.temperature
+            scaled = torch.stack(self._scaled(logits))
             if self.eps:
                 probs = scaled.softmax(dim=-1) + self.eps
                 probs = probs / (1 + scaled.size(-1) * self.eps)
@@ -123,6 +152,17 @@ class MimickingLoss(nn.Module):
             f'temperature={self.temperature}, loss_weight={self.loss_weight}, '
             f'eps={self.eps}'
         )
+
+    def _scaled(self, logits: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        _check_logits(logits)
+        logits = [_at_least_float32(z) for z in logits]
+        if self.temperature == 1:
+            return logits
+        return [z / self.temperature for z in logits]
+
+
+def _at_least_float32(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 def _check_logits(logits: Sequence[torch.Tensor]) -> None:

@@ -79,10 +79,65 @@ def test_cost_does_not_grow_with_the_pairs():
     for num_branches in (2, 6):
         logits = random_logits(num_branches)
         with Count() as count:
-            MimickingLoss()(logits)
+            MimickingLoss()(logits).sum().backward()
         calls.append(count.calls)
-    assert calls[0]['mm'] == calls[0]['_log_softmax'] == 1
-    assert calls[0] == calls[1]
+        assert not {'mm', 'bmm', 'addmm', 'mv'} & set(count.calls)
+    assert sum(calls[1].values()) < 3 * sum(calls[0].values())
+
+
+@pytest.mark.parametrize('num_branches', [2, 3, 8])
+def test_keeps_the_probabilities_alone(num_branches):
+    logits = random_logits(num_branches, (16, 50))
+    target = torch.arange(16)
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(kept.append, lambda kept: kept):
+        losses, entropies = MimickingLoss().with_cross_entropy(logits, target)
+    assert losses.requires_grad
+    assert entropies.requires_grad
+    # Theirs, their sum, and the labels; the rest is a few scalars.
+    storages = {tensor.untyped_storage().data_ptr(): tensor for tensor in kept}
+    numbers = sum(tensor.numel() for tensor in storages.values())
+    assert numbers <= (num_branches + 1) * 16 * 50 + 16 + 10
+
+
+@pytest.mark.parametrize('temperature', [1.0, 2.0])
+@pytest.mark.parametrize('eps', [0.0, 1e-8])
+def test_with_cross_entropy(temperature, eps):
+    criterion = MimickingLoss(temperature, loss_weight=0.5, eps=eps)
+    logits, target = random_logits(3), torch.tensor([0, 6, 3, 3, 1])
+    weights = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
+    losses, entropies = criterion.with_cross_entropy(logits, target)
+    expected = torch.stack([F.cross_entropy(z, target) for z in logits])
+    torch.testing.assert_close(losses, double_loop(logits, temperature, 0.5, eps))
+    torch.testing.assert_close(entropies, expected, rtol=1e-13, atol=1e-13)
+    total = losses @ weights + entropies @ weights.flip(0)
+    reference = double_loop(logits, temperature, 0.5, eps) @ weights
+    reference = reference + expected @ weights.flip(0)
+    for _ in range(2):  # the graph can be used again
+        gradients = torch.autograd.grad(total, logits, retain_graph=True)
+        for ours, theirs in zip(
+            gradients, torch.autograd.grad(reference, logits, retain_graph=True)
+        ):
+            torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-13)
+    # One of the two alone.
+    (gradient,) = torch.autograd.grad(entropies[1], logits[1])
+    (theirs,) = torch.autograd.grad(expected[1], logits[1])
+    torch.testing.assert_close(gradient, theirs)
+
+
+@pytest.mark.parametrize('scale', [0.1, 3.0, 30.0])
+def test_float32_is_near_float64(scale):
+    exact = random_logits(3, (256, 1000), scale=scale)
+    rounded = [z.detach().float().requires_grad_() for z in exact]
+    target = torch.arange(256)
+    ours = MimickingLoss().with_cross_entropy(rounded, target)
+    expected = MimickingLoss().with_cross_entropy(exact, target)
+    for loss, reference in zip(ours, expected):
+        torch.testing.assert_close(loss.double(), reference, rtol=1e-5, atol=1e-5)
+    gradients = torch.autograd.grad(sum(loss.sum() for loss in ours), rounded)
+    references = torch.autograd.grad(sum(loss.sum() for loss in expected), exact)
+    for gradient, reference in zip(gradients, references):
+        torch.testing.assert_close(gradient.double(), reference, rtol=1e-4, atol=1e-8)
 
 
 def test_pairs():
