@@ -15,9 +15,10 @@ def image_shape(cfg: Config) -> tuple[int, int, int]:
     Raises:
         ValueError: If no step of a pipeline crops or resizes to a size.
     """
-    channels = len(preprocessor_of(cfg).get('mean', (0, 0, 0)))
+    preprocessor = preprocessor_of(cfg)
+    channels = len(preprocessor.get('mean', (0, 0, 0)))
     for loader in (cfg.test_dataloader, cfg.train_dataloader):
-        for step in reversed(pipeline_of(loader.dataset)):
+        for step in (*reversed(pipeline_of(loader.dataset)), preprocessor):
             size = step.get('crop_size') or step.get('scale')
             if isinstance(size, int):
                 size = (size, size)

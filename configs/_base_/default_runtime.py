@@ -2,6 +2,8 @@ custom_imports = dict(imports=['dhm_plugin'], allow_failed_imports=False)
 default_scope = 'mmpretrain'
 
 default_hooks = dict(
+    runtime_info=dict(type='DeferredRuntimeInfoHook'),
+    channels_last=dict(type='ChannelsLastHook'),
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=100),
     param_scheduler=dict(type='ParamSchedulerHook'),

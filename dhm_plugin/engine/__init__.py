@@ -1,3 +1,4 @@
-"""Hooks."""
+"""Hooks and optimizer wrappers."""
 
 from .hooks import *  # noqa: F403
+from .optim import *  # noqa: F403

@@ -1,5 +1,9 @@
 # The images are RGB already. The paper gives mean and deviation for pixels in [0, 1].
 data_preprocessor = dict(
+    type='CropFlipPreprocessor',
+    crop_size=32,
+    padding=4,
+    flip_prob=0.5,
     num_classes=100,
     mean=[255 * x for x in (0.49139968, 0.48215827, 0.44653124)],
     std=[255 * x for x in (0.24703233, 0.24348505, 0.26158768)],
@@ -8,16 +12,12 @@ data_preprocessor = dict(
 
 train_dataloader = dict(
     batch_size=128,
-    num_workers=2,
+    num_workers=0,
+    persistent_workers=False,
+    pin_memory=False,
     dataset=dict(
-        type='CIFAR100',
-        data_root='data/cifar100',
-        split='train',
-        pipeline=[
-            dict(type='RandomCrop', crop_size=32, padding=4),
-            dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-            dict(type='PackInputs'),
-        ],
+        type='InMemoryDataset',
+        dataset=dict(type='CIFAR100', data_root='data/cifar100', split='train'),
     ),
     sampler=dict(type='DefaultSampler', shuffle=True),
 )

@@ -1,5 +1,8 @@
 # The paper's recipe for DenseNets on CIFAR: 64 images a batch.
-optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-4))
+optim_wrapper = dict(
+    type='BFloat16OptimWrapper',
+    optimizer=dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-4, fused=True),
+)
 param_scheduler = dict(
     type='MultiStepLR', by_epoch=True, milestones=[150, 225], gamma=0.1
 )

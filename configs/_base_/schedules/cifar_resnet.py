@@ -1,5 +1,8 @@
 # The paper's recipe for ResNets on CIFAR: 128 images a batch.
-optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-4))
+optim_wrapper = dict(
+    type='BFloat16OptimWrapper',
+    optimizer=dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-4, fused=True),
+)
 param_scheduler = dict(type='MultiStepLR', by_epoch=True, milestones=[81, 122], gamma=0.1)
 
 train_cfg = dict(by_epoch=True, max_epochs=164, val_interval=1)

@@ -1,7 +1,17 @@
 """Hooks."""
 
+from .channels_last_hook import ChannelsLastHook
 from .checkpoint_check_hook import CheckpointCheckHook
+from .compile_hook import CompileHook
+from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
 from .label_check_hook import LabelCheckHook
 from .unreadable_images_hook import UnreadableImagesHook
 
-__all__ = ['CheckpointCheckHook', 'LabelCheckHook', 'UnreadableImagesHook']
+__all__ = [
+    'ChannelsLastHook',
+    'CheckpointCheckHook',
+    'CompileHook',
+    'DeferredRuntimeInfoHook',
+    'LabelCheckHook',
+    'UnreadableImagesHook',
+]

@@ -148,10 +148,9 @@ class MultiBranchClsHead(LinearClsHead):
             ValueError: If a label is outside the classes, or ``cal_acc`` meets labels
                 that a batch augmentation has mixed.
         """
-        logits = self.branch_logits(feats)
         target = self._targets(data_samples)
+        logits, losses = self.losses_of_feats(feats, target)
         names = self.branch_names[-len(logits) :]
-        losses = self.branch_losses(logits, target)
         if self.cal_acc:
             if target.ndim != 1:
                 raise ValueError(
@@ -165,19 +164,21 @@ class MultiBranchClsHead(LinearClsHead):
                     losses[f'accuracy_top-{k}_{name}'] = accuracy.squeeze()
         return losses
 
-    def branch_losses(
-        self, logits: Sequence[torch.Tensor], target: torch.Tensor
-    ) -> dict[str, torch.Tensor]:
-        """Compute the losses of every branch from tensors alone.
+    def losses_of_feats(
+        self, feats: tuple[torch.Tensor, ...], target: torch.Tensor
+    ) -> tuple[tuple[torch.Tensor, ...], dict[str, torch.Tensor]]:
+        """Compute logits and losses of every branch, from tensors alone.
 
         Args:
-            logits (Sequence[torch.Tensor]): Of :meth:`branch_logits`.
+            feats (tuple[torch.Tensor]): As :meth:`branch_logits` takes them.
             target (torch.Tensor): Labels (N,), or scores (N, num_classes) of mixed
                 images.
 
         Returns:
-            dict[str, torch.Tensor]: ``loss_ce_main``, ``loss_mimic_main``, ...
+            tuple[tuple[torch.Tensor], dict[str, torch.Tensor]]: Logits, and
+            ``loss_ce_main``, ``loss_mimic_main``, ...
         """
+        logits = self.branch_logits(feats)
         mimicking = None
         if self.mimicking_loss is None or len(logits) == 1:
             entropies = self._classification_losses(logits, target)
@@ -192,7 +193,7 @@ class MultiBranchClsHead(LinearClsHead):
         if mimicking is not None:
             for name, loss in zip(names, mimicking):
                 losses[f'loss_mimic_{name}'] = loss
-        return losses
+        return logits, losses
 
     def switch_to_deploy(self) -> None:
         """Drop the side branches' classifiers and the mimicking loss in place."""

@@ -1,0 +1,65 @@
+"""MMEngine's runtime information, without a wait for the GPU at every iteration."""
+
+import torch
+from mmengine.hooks import LoggerHook, RuntimeInfoHook
+from mmengine.runner import Runner
+from mmpretrain.registry import HOOKS
+
+
+@HOOKS.register_module()
+class DeferredRuntimeInfoHook(RuntimeInfoHook):
+    """Leave the losses on their device until a line of the log is due.
+
+    MMEngine's hook fetches every loss of every iteration on its own, and each fetch waits
+    until the GPU has computed it. This one fetches those of all iterations since the last
+    line of the log at once. The log is the same.
+
+    Set it as ``default_hooks = dict(runtime_info=dict(type='DeferredRuntimeInfoHook'))``.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        """Look up how often there is a line of the log."""
+        super().before_train(runner)
+        self._pending: list[dict] = []
+        self._intervals = [
+            hook.interval for hook in runner.hooks if isinstance(hook, LoggerHook)
+        ]
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | tuple | list | None = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Keep the losses, and hand all kept ones over if a line of the log is due."""
+        if outputs is not None:
+            # Without their graphs, which would be kept along.
+            self._pending.append(
+                {
+                    key: value.detach() if isinstance(value, torch.Tensor) else value
+                    for key, value in outputs.items()
+                }
+            )
+        if self.end_of_epoch(runner.train_dataloader, batch_idx) or any(
+            self.every_n_inner_iters(batch_idx, interval) for interval in self._intervals
+        ):
+            self._hand_over(runner)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Let the history in a checkpoint be complete."""
+        self._hand_over(runner)
+
+    def _hand_over(self, runner: Runner) -> None:
+        pending, self._pending = self._pending, []
+        tensors = [
+            value.reshape(())
+            for outputs in pending
+            for value in outputs.values()
+            if isinstance(value, torch.Tensor)
+        ]
+        fetched = iter(torch.stack(tensors).tolist() if tensors else ())
+        for outputs in pending:
+            for key, value in outputs.items():
+                number = next(fetched) if isinstance(value, torch.Tensor) else value
+                runner.message_hub.update_scalar(f'train/{key}', number)

@@ -1,0 +1,5 @@
+"""Data preprocessors."""
+
+from .crop_flip_preprocessor import CropFlipPreprocessor
+
+__all__ = ['CropFlipPreprocessor']
