@@ -91,9 +91,11 @@ def test_recipe(arch, dataset, method):
     assert cfg.train_dataloader.batch_size == cfg.auto_scale_lr.base_batch_size == batch
     assert cfg.model.head.num_classes == cfg.data_preprocessor.num_classes
     assert cfg.data_preprocessor.num_classes == DATASETS[dataset]
-    assert cfg.train_dataloader.dataset.type == dataset.upper()
+    assert cfg.train_dataloader.dataset.type == 'InMemoryDataset'
+    assert cfg.train_dataloader.dataset.dataset.type == dataset.upper()
     assert cfg.val_dataloader.dataset.split == 'test'
     optimizer = dict(cfg.optim_wrapper.optimizer)
+    assert optimizer.pop('fused')
     assert optimizer == dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=weight_decay)
     sgd = torch.optim.SGD([torch.zeros(1)], lr=0.1)
     scheduler = dict(cfg.param_scheduler)

@@ -50,6 +50,7 @@ def test_recipe(depth, method):
     assert cfg.auto_scale_lr.base_batch_size == 256
     assert cfg.train_cfg.max_epochs == 90
     optimizer = dict(cfg.optim_wrapper.optimizer)
+    assert optimizer.pop('fused')
     assert optimizer == dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-4)
     sgd = torch.optim.SGD([torch.zeros(1)], lr=0.1)
     scheduler = dict(cfg.param_scheduler)

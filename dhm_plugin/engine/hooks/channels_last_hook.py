@@ -1,7 +1,10 @@
 """Puts the network into the memory format that convolutions are fastest in."""
 
+from typing import Any
+
 import torch
 from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
@@ -16,13 +19,44 @@ class ChannelsLastHook(Hook):
     the default layout: nobody who loads one needs to know.
     """
 
-    def before_run(self, runner: Runner) -> None:
-        """Convert the network, before training, validation or testing."""
-        network_of(runner).to(memory_format=torch.channels_last)
+    def before_train(self, runner: Runner) -> None:
+        """Convert the network, and the state of the optimizer after a resumption."""
+        self._convert(runner)
+        wrapper = runner.optim_wrapper
+        wrappers = (
+            wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]
+        )
+        for optimizer in (wrapper.optimizer for wrapper in wrappers):
+            for parameter, state in optimizer.state.items():
+                # A fused optimizer walks through weights and state in memory order.
+                for key, value in state.items():
+                    if isinstance(value, torch.Tensor) and value.ndim == 4:
+                        state[key] = torch.empty_like(parameter).copy_(value)
+
+    def before_val(self, runner: Runner) -> None:
+        """Convert the network."""
+        self._convert(runner)
+
+    def before_test(self, runner: Runner) -> None:
+        """Convert the network."""
+        self._convert(runner)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Convert the weights that are about to be saved back."""
-        for name in ('state_dict', 'ema_state_dict'):
-            weights = checkpoint.get(name, {})
-            for key, tensor in weights.items():
-                weights[key] = tensor.contiguous()
+        """Convert what is about to be saved back."""
+        for key in ('state_dict', 'ema_state_dict', 'optimizer'):
+            if key in checkpoint:
+                checkpoint[key] = _in_default_layout(checkpoint[key])
+
+    def _convert(self, runner: Runner) -> None:
+        network_of(runner).to(memory_format=torch.channels_last)
+
+
+def _in_default_layout(value: Any) -> Any:
+    """Copy nested containers, their tensors only where needed."""
+    if isinstance(value, torch.Tensor):
+        return value.contiguous()
+    if isinstance(value, dict):
+        return {key: _in_default_layout(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_in_default_layout(item) for item in value]
+    return value

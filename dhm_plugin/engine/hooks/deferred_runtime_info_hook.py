@@ -49,6 +49,7 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Let the history in a checkpoint be complete."""
         self._hand_over(runner)
+        checkpoint['message_hub'] = runner.message_hub.state_dict()
 
     def _hand_over(self, runner: Runner) -> None:
         pending, self._pending = self._pending, []

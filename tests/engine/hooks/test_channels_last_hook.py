@@ -1,0 +1,53 @@
+import pytest
+import torch
+
+
+@pytest.mark.parametrize('method', ['plain', 'dsl', 'dhm'])
+def test_trains_as_in_the_default_layout(method, train, history, tmp_path):
+    reference = train('reference', method)
+    runner = train('channels_last', method, channels_last=True)
+    torch.testing.assert_close(history(runner), history(reference), rtol=1e-4, atol=1e-5)
+    convs = [p for p in runner.model.parameters() if p.ndim == 4 and p.shape[1] > 1]
+    assert convs
+    assert all(
+        weight.is_contiguous(memory_format=torch.channels_last) for weight in convs
+    )
+    # The 3x3 convolutions of what was trained and saved, as any other checkpoint's.
+    path = tmp_path / 'channels_last' / 'epoch_1.pth'
+    saved = torch.load(path, weights_only=True)['state_dict']
+    assert saved.keys() == runner.model.state_dict().keys()
+    assert all(tensor.is_contiguous() for tensor in saved.values())
+    for key, tensor in runner.model.state_dict().items():
+        assert torch.equal(tensor, saved[key])
+
+
+def test_resumes_from_either_layout(train, history, tmp_path):
+    """A fused optimizer goes wrong, silently, where weights and state differ in layout."""
+    fused = {'optim_wrapper.optimizer.fused': True, 'param_scheduler': []}
+    train('first', **fused)
+    checkpoint = str(tmp_path / 'first' / 'epoch_1.pth')
+    saved = torch.load(checkpoint, weights_only=True)
+    momenta = [state['momentum_buffer'] for state in saved['optimizer']['state'].values()]
+    assert all(momentum.is_contiguous() for momentum in momenta)
+    losses = []
+    for channels_last in (False, True):
+        resumed = train(
+            f'resumed{channels_last}',
+            channels_last=channels_last,
+            **fused,
+            **{'resume': True, 'load_from': checkpoint, 'train_cfg.max_epochs': 2},
+        )
+        losses.append(history(resumed)[3:])
+        again = torch.load(
+            tmp_path / f'resumed{channels_last}' / 'epoch_2.pth', weights_only=True
+        )
+        state = again['optimizer']['state'].values()
+        assert all(slot['momentum_buffer'].is_contiguous() for slot in state)
+    assert len(losses[0]) == 3
+    torch.testing.assert_close(losses[1], losses[0], rtol=1e-4, atol=1e-5)
+
+
+def test_feature_maps_are_channels_last(train):
+    runner = train('channels_last', channels_last=True)
+    maps = runner.model.backbone(torch.rand(4, 1, 8, 8))
+    assert all(m.is_contiguous(memory_format=torch.channels_last) for m in maps)

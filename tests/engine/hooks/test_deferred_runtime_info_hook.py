@@ -1,0 +1,59 @@
+import json
+from collections import Counter
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+DEFERRED = {'default_hooks.runtime_info.type': 'DeferredRuntimeInfoHook'}
+
+
+def log(folder):
+    (path,) = folder.glob('*/vis_data/scalars.json')
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    timings = ('time', 'data_time', 'memory')
+    return [{key: row[key] for key in row if key not in timings} for row in rows]
+
+
+@pytest.mark.parametrize('interval', [1, 2, 10])
+def test_the_log_is_the_same(interval, train, history, tmp_path):
+    options = {'default_hooks.logger.interval': interval, 'train_cfg.max_epochs': 2}
+    reference = train('reference', **options)
+    runner = train('deferred', **options, **DEFERRED)
+    assert log(tmp_path / 'deferred') == log(tmp_path / 'reference')
+    scalars = {key for key in reference.message_hub.log_scalars if 'time' not in key}
+    assert any('loss_mimic' in key for key in scalars)
+    for key in scalars:
+        assert history(runner, key) == history(reference, key)
+
+
+class Fetches(TorchDispatchMode):
+    def __init__(self):
+        super().__init__()
+        self.calls = Counter()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.calls[func.overloadpacket.__name__] += 1
+        return func(*args, **(kwargs or {}))
+
+
+def test_one_fetch_a_line_of_the_log(train):
+    options = {'default_hooks.logger.interval': 3, 'train_dataloader.batch_size': 240}
+    fetches = []
+    for hook in ({}, DEFERRED):
+        with Fetches() as counted:
+            train(f'run{len(fetches)}', **options, **hook)
+        fetches.append(counted.calls['_local_scalar_dense'])
+    # Six iterations with seven values: the sum and the two losses of three branches.
+    assert fetches[0] - fetches[1] == 6 * 7
+
+
+def test_a_checkpoint_between_two_lines_has_the_whole_history(train, tmp_path):
+    options = {
+        'default_hooks.logger.interval': 10,
+        'default_hooks.checkpoint.by_epoch': False,
+        'default_hooks.checkpoint.interval': 2,
+    }
+    train('deferred', **options, **DEFERRED)
+    checkpoint = torch.load(tmp_path / 'deferred' / 'iter_2.pth', weights_only=True)
+    assert len(checkpoint['message_hub']['log_scalars']['train/loss'].data[0]) == 2
