@@ -50,7 +50,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['dhm_plugin', 'dhm_plugin.*']),
-    install_requires=['torch>=2.6', 'torchvision', 'numpy', 'tensorboard'],
+    install_requires=['torch>=2.6', 'torchvision', 'numpy', 'tensorboard', 'simplejpeg'],
     extras_require={
         # The stack that most users have. Install one of the two, never both:
         # they share their import names.

@@ -13,7 +13,8 @@ def image_shape(cfg: Config) -> tuple[int, int, int]:
         tuple[int, int, int]: Channels, height, width.
 
     Raises:
-        ValueError: If no step of a pipeline crops or resizes to a size.
+        ValueError: If neither a step of a pipeline nor the data preprocessor crops or
+            resizes to a size.
     """
     preprocessor = preprocessor_of(cfg)
     channels = len(preprocessor.get('mean', (0, 0, 0)))
@@ -26,7 +27,8 @@ def image_shape(cfg: Config) -> tuple[int, int, int]:
                 return channels, *size
     raise ValueError(
         f'{cfg.filename}: the image size is unknown; a step of the test or training '
-        'pipeline must crop to one, such as CenterCrop or RandomCrop'
+        'pipeline must crop to one, such as CenterCrop, or the data preprocessor, as '
+        'CropFlipPreprocessor does'
     )
 
 

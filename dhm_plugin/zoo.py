@@ -103,7 +103,10 @@ def describe(path: Path, root: Path) -> dict:
         ValueError: If it does not say its dataset, its image size or its batch size.
     """
     cfg = Config.fromfile(path)
-    dataset = cfg.train_dataloader.dataset.type
+    dataset = cfg.train_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    dataset = dataset.type
     if dataset not in DATASETS:
         raise ValueError(
             f'{path}: trains on {dataset}; the zoo knows {", ".join(DATASETS)}: add it '

@@ -178,10 +178,13 @@ def small_zoo(root, config):
 @pytest.mark.parametrize(
     ('config', 'message'),
     [
-        ("train_dataloader = dict(dataset=dict(type='Birds'))", 'trains on Birds; the'),
+        (
+            "train_dataloader = dict(dataset=dict(dataset=dict(type='Birds')))",
+            'trains on Birds; the',
+        ),
         ('auto_scale_lr = dict(_delete_=True)', 'has no auto_scale_lr; its base_batch'),
         (
-            "train_dataloader = dict(dataset=dict(pipeline=[dict(type='PackInputs')]))",
+            'data_preprocessor = dict(_delete_=True, mean=[0.0], std=[1.0])',
             'the image size is unknown; a step of the test or training pipeline',
         ),
     ],

@@ -2,6 +2,6 @@
 
 from .digits import Digits
 from .in_memory import InMemoryDataset
-from .transforms import LoadReadableImage
+from .transforms import LoadRandomResizedCrop, LoadReadableImage
 
-__all__ = ['Digits', 'InMemoryDataset', 'LoadReadableImage']
+__all__ = ['Digits', 'InMemoryDataset', 'LoadRandomResizedCrop', 'LoadReadableImage']

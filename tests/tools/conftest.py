@@ -71,7 +71,7 @@ def small():
             *(f'{loader}.dataset.data_root={data_root}' for loader in loaders),
             *(f'{loader}.num_workers=2' for loader in loaders),
             *(f'{loader}.batch_size=4' for loader in loaders),
-            'train_dataloader.dataset.pipeline.1.scale=64',
+            'train_dataloader.dataset.pipeline.0.scale=64',
             'default_hooks.logger.interval=1',
             *more,
         ]

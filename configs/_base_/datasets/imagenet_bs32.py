@@ -1,4 +1,5 @@
-# The paper's pipeline: images decoded and resized by PIL, bilinear.
+# The paper's pipeline: images resized by a bilinear filter, as PIL does; those of
+# validation by PIL itself.
 data_preprocessor = dict(
     num_classes=1000,
     mean=[123.675, 116.28, 103.53],
@@ -7,8 +8,7 @@ data_preprocessor = dict(
 )
 
 train_pipeline = [
-    dict(type='LoadReadableImage'),
-    dict(type='RandomResizedCrop', scale=224, backend='pillow'),
+    dict(type='LoadRandomResizedCrop', scale=224),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='PackInputs'),
 ]

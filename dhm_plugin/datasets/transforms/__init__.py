@@ -1,5 +1,6 @@
 """Transforms."""
 
+from .load_random_resized_crop import LoadRandomResizedCrop
 from .load_readable_image import LoadReadableImage
 
-__all__ = ['LoadReadableImage']
+__all__ = ['LoadRandomResizedCrop', 'LoadReadableImage']

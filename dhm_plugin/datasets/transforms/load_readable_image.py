@@ -65,7 +65,7 @@ class LoadReadableImage(LoadImageFromFile):
         """Load ``results['img_path']``; None if it cannot be read."""
         path = results['img_path']
         try:
-            return super().transform(results)
+            return self.load(results)
         except ImportError:  # of the file backend: no image is to blame
             raise
         except Exception as error:
@@ -78,6 +78,10 @@ class LoadReadableImage(LoadImageFromFile):
                 level=logging.ERROR,
             )
             return None
+
+    def load(self, results: dict) -> dict:
+        """Load ``results['img_path']``, whatever it raises."""
+        return super().transform(results)
 
 
 def _shared_zeros() -> torch.Tensor:

@@ -22,7 +22,7 @@ def test_trains_as_in_the_default_layout(method, train, history, tmp_path):
 
 
 def test_resumes_from_either_layout(train, history, tmp_path):
-    """A fused optimizer goes wrong, silently, where weights and state differ in layout."""
+    """A fused optimizer goes wrong, silently, if weights and momenta lie differently."""
     fused = {'optim_wrapper.optimizer.fused': True, 'param_scheduler': []}
     train('first', **fused)
     checkpoint = str(tmp_path / 'first' / 'epoch_1.pth')

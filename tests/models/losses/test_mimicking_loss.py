@@ -133,7 +133,7 @@ def test_float32_is_near_float64(scale):
     ours = MimickingLoss().with_cross_entropy(rounded, target)
     expected = MimickingLoss().with_cross_entropy(exact, target)
     for loss, reference in zip(ours, expected):
-        torch.testing.assert_close(loss.double(), reference, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(loss.double(), reference, rtol=1e-4, atol=1e-5)
     gradients = torch.autograd.grad(sum(loss.sum() for loss in ours), rounded)
     references = torch.autograd.grad(sum(loss.sum() for loss in expected), exact)
     for gradient, reference in zip(gradients, references):

@@ -1,0 +1,141 @@
+import io
+
+import numpy as np
+import pytest
+from mmcv.transforms import Compose
+from mmcv.transforms.utils import cache_randomness
+from mmpretrain.datasets.transforms import RandomResizedCrop
+from mmpretrain.registry import TRANSFORMS
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+from dhm_plugin import LoadRandomResizedCrop
+from dhm_plugin.datasets.transforms import load_random_resized_crop
+
+STOCK = dict(type='LoadImageFromFile', imdecode_backend='pillow')
+PHOTOS = [Image.fromarray(image) for image in load_sample_images().images]
+
+
+@pytest.fixture
+def save(tmp_path):
+    """Write an image file: its path."""
+
+    def write(image, name='image.jpg', **settings):
+        path = tmp_path / name
+        image.save(path, **{'quality': 92, **settings})
+        return str(path)
+
+    return write
+
+
+@pytest.fixture(params=['simplejpeg', 'Pillow'])
+def _decoder(request, monkeypatch):
+    if request.param == 'Pillow':
+        monkeypatch.setattr(load_random_resized_crop, 'simplejpeg', None)
+
+
+class WholePixelsCrop(RandomResizedCrop):
+    """Begins and ends at a whole pixel of 1/8 of the image too."""
+
+    @cache_randomness
+    def rand_crop_params(self, img):
+        draw = vars(RandomResizedCrop)['rand_crop_params'].func
+        return [number // 8 * 8 for number in draw(self, img)]
+
+
+def both(path, seed, crop=RandomResizedCrop):
+    """What the stock transforms and ours make of a file with the same random numbers."""
+    results = []
+    stock = Compose([TRANSFORMS.build(STOCK), crop(224, backend='pillow')])
+    ours = LoadRandomResizedCrop(224)
+    ours.crop = crop(224)
+    for transform in (stock, ours):
+        np.random.seed(seed)
+        results.append(transform(dict(img_path=path)))
+    return results
+
+
+def difference(ours, stock):
+    return np.abs(ours['img'].astype(int) - stock['img'].astype(int))
+
+
+@pytest.mark.usefixtures('_decoder')
+@pytest.mark.parametrize('photo', PHOTOS)
+def test_agrees_with_pillow(photo, save):
+    path = save(photo.crop((0, 0, 500, 375)))
+    for seed in range(10):
+        stock, ours = both(path, seed)
+        assert ours['img'].shape == (224, 224, 3)
+        assert ours['img'].dtype == np.uint8
+        assert ours['ori_shape'] == stock['ori_shape'] == (375, 500)
+        assert ours['img_shape'][:2] == stock['img_shape'][:2] == (224, 224)
+        assert difference(ours, stock).max() <= 2
+        assert difference(ours, stock).mean() < 1
+
+
+@pytest.mark.parametrize('photo', PHOTOS)
+@pytest.mark.parametrize('size', [(1280, 854), (2561, 1707), (5123, 3417)])
+def test_reduced_scale_is_near_pillow(photo, size, save, monkeypatch):
+    path = save(photo.resize(size, Image.BICUBIC))
+    decode = load_random_resized_crop.simplejpeg.decode_jpeg
+    widths = []
+
+    def watched(*args, **kwargs):
+        image = decode(*args, **kwargs)
+        widths.append(image.shape[1])
+        return image
+
+    monkeypatch.setattr(load_random_resized_crop.simplejpeg, 'decode_jpeg', watched)
+    means = []
+    for seed in range(8):
+        stock, ours = both(path, seed, WholePixelsCrop)
+        means.append(difference(ours, stock).mean())
+    assert max(means) < 3
+    assert np.mean(means) < 1.5
+    assert min(widths) < size[0] / 1.9
+
+
+@pytest.mark.usefixtures('_decoder')
+@pytest.mark.parametrize(
+    ('mode', 'name'),
+    [('L', 'grey.jpg'), ('CMYK', 'cmyk.jpg'), ('RGB', 'a.png'), ('L', 'grey.png')],
+)
+def test_other_kinds_of_images(mode, name, save):
+    path = save(PHOTOS[0].convert(mode), name)
+    for seed in range(3):
+        stock, ours = both(path, seed)
+        assert difference(ours, stock).max() <= 2
+        assert difference(ours, stock).mean() < 1
+
+
+@pytest.mark.usefixtures('_decoder')
+@pytest.mark.parametrize('orientation', [1, 3, 6])
+def test_turns_as_exif_says(orientation, save):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = save(PHOTOS[1], exif=exif)
+    for seed in range(3):
+        stock, ours = both(path, seed)
+        assert ours['ori_shape'] == stock['ori_shape']
+        assert difference(ours, stock).max() <= 2
+        assert difference(ours, stock).mean() < 1
+
+
+@pytest.mark.usefixtures('_decoder')
+def test_skips_and_counts_what_cannot_be_read(save, tmp_path):
+    content = io.BytesIO()
+    PHOTOS[0].save(content, 'JPEG')
+    truncated = tmp_path / 'truncated.jpg'
+    truncated.write_bytes(content.getvalue()[:20000])
+    transform = LoadRandomResizedCrop(224)
+    assert transform(dict(img_path=str(truncated))) is None
+    assert transform(dict(img_path=str(tmp_path / 'missing.jpg'))) is None
+    assert transform.num_skipped == 2
+    assert transform(dict(img_path=save(PHOTOS[0])))['img'].shape == (224, 224, 3)
+
+
+def test_from_a_config_in_any_size(save):
+    config = dict(type='LoadRandomResizedCrop', scale=(48, 64), crop_ratio_range=(0.5, 1))
+    transform = TRANSFORMS.build(config)
+    assert transform(dict(img_path=save(PHOTOS[0])))['img'].shape == (48, 64, 3)
+    assert repr(transform).startswith('LoadRandomResizedCrop(crop=RandomResizedCrop(')
