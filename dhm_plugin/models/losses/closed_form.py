@@ -37,29 +37,25 @@ class ClosedForm(torch.autograd.Function):
             tuple[torch.Tensor, torch.Tensor | None]: Mimicking losses (K,) and
             cross-entropies (K,).
         """
-        size = len(logits[0])
-        probs = logits[0].new_empty(len(logits), *logits[0].shape)
-        for z, out in zip(logits, probs):
-            torch.softmax(z, dim=-1, out=out)
+        stacked = torch.stack(logits)
+        branches, size, _ = stacked.shape
+        probs = stacked.softmax(dim=-1)
         total = probs.sum(dim=0)
         # log p = z - log_norm. The most probable class gives log_norm to the last digit
         # without a second pass of exponentials.
-        largest = torch.stack([z.amax(dim=-1) for z in logits])
-        log_norms = (largest - probs.amax(dim=-1).log()).sum(dim=1)
-        flat = [z.flatten() for z in logits]
-        # Dot products: TF32 and autocast, which take digits from matrix products, leave
-        # them alone.
-        own = torch.stack([p.flatten().dot(z) for p, z in zip(probs, flat)])
-        cross = torch.stack([total.flatten().dot(z) for z in flat])
-        mimicking = (own - log_norms).sum() - (cross - len(logits) * log_norms)
+        log_norms = stacked.amax(dim=-1) - probs.amax(dim=-1).log()
+        log_norms = log_norms.sum(dim=1)
+        own = (probs * stacked).sum() - log_norms.sum()
+        index = chosen = None
+        if target is not None:
+            index = target.expand(branches, -1).unsqueeze(-1)
+            chosen = stacked.gather(2, index).sum(dim=(1, 2))
+        # No matrix product, from which TF32 and autocast would take digits.
+        cross = stacked.mul_(total).sum(dim=(1, 2)) - branches * log_norms
         ctx.set_materialize_grads(False)
-        if target is None:
-            ctx.save_for_backward(probs, total)
-            return mimicking / size, None
-        index = target.unsqueeze(1)
-        chosen = torch.cat([z.gather(1, index) for z in logits], dim=1).sum(dim=0)
         ctx.save_for_backward(probs, total, index)
-        return mimicking / size, (log_norms - chosen) / size
+        entropies = None if chosen is None else (log_norms - chosen) / size
+        return (own - cross) / size, entropies
 
     @staticmethod
     @once_differentiable
@@ -67,14 +63,13 @@ class ClosedForm(torch.autograd.Function):
         ctx: Any, mimicking: torch.Tensor | None, entropies: torch.Tensor | None
     ) -> tuple[torch.Tensor | None, ...]:
         """Compute the gradients at the logits from those at the losses (K,)."""
-        probs, total, *index = ctx.saved_tensors
+        probs, total, index = ctx.saved_tensors
         branches, size, _ = probs.shape
-        zero = probs.new_zeros(branches)
+        zero = probs.new_zeros(())
         mimicking = (zero if mimicking is None else mimicking / size).view(-1, 1, 1)
         entropies = (zero if entropies is None else entropies / size).view(-1, 1, 1)
         grads = probs * torch.add(entropies, mimicking, alpha=branches)
         grads.addcmul_(total, mimicking, value=-1)
-        if index:
-            shape = branches, size, 1
-            grads.scatter_add_(2, index[0].expand(shape), -entropies.expand(shape))
+        if index is not None:
+            grads.scatter_add_(2, index, -entropies.expand(branches, size, 1))
         return None, *grads

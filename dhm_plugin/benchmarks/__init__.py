@@ -1,0 +1,1 @@
+"""Measures ours against a reference, in the same run."""

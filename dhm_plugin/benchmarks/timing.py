@@ -1,0 +1,83 @@
+"""Times several functions, in turns."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass
+class Times:
+    """Seconds that a function took, one entry a repetition."""
+
+    seconds: list[float]
+
+    @property
+    def median(self) -> float:
+        """The median, in seconds."""
+        return statistics.median(self.seconds)
+
+    @property
+    def spread(self) -> float:
+        """Half the distance between the quartiles, over the median."""
+        if len(self.seconds) < 2:
+            return 0.0
+        low, _, high = statistics.quantiles(self.seconds, n=4)
+        return (high - low) / 2 / self.median
+
+    def over(self, other: 'Times') -> 'Ratio':
+        """Compare: how many times as long this one took, repetition by repetition."""
+        return Ratio([a / b for a, b in zip(self.seconds, other.seconds)])
+
+
+class Ratio(Times):
+    """Ratios of two functions' times; without a unit."""
+
+    def __str__(self) -> str:
+        """Show the median and its spread."""
+        return f'{self.median:.2f} ± {self.median * self.spread:.2f}'
+
+
+def in_turns(
+    functions: Mapping[str, Callable[[], object]], repeats: int, calls: int = 1
+) -> dict[str, Times]:
+    """Time functions one after the other, again and again.
+
+    What slows the machine down for a while slows all of them down. On a GPU, the times
+    are those between CUDA events.
+
+    Args:
+        functions (Mapping[str, Callable]): What to time. Each is called once before,
+            uncounted, or more often where a repetition has several calls.
+        repeats (int): How often each is timed.
+        calls (int): Calls a repetition, of which the mean is taken. Defaults to 1.
+
+    Returns:
+        dict[str, Times]: Seconds a call.
+    """
+    for function in functions.values():
+        for _ in range(calls):
+            function()
+    times = {name: Times([]) for name in functions}
+    for _ in range(repeats):
+        for name, function in functions.items():
+            times[name].seconds.append(_seconds(function, calls))
+    return times
+
+
+def _seconds(function: Callable[[], object], calls: int) -> float:
+    if not torch.cuda.is_available():
+        started = time.perf_counter()
+        for _ in range(calls):
+            function()
+        return (time.perf_counter() - started) / calls
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.cuda.synchronize()
+    start.record()
+    for _ in range(calls):
+        function()
+    end.record()
+    torch.cuda.synchronize()
+    return start.elapsed_time(end) / 1000 / calls
