@@ -58,7 +58,9 @@ def _cell(value: object) -> str:
     if isinstance(value, Times) and not isinstance(value, Ratio):
         unit, factor = ('s', 1) if value.median >= 1 else ('ms', 1000)
         return f'{value.median * factor:.3g} {unit} ± {value.spread:.0%}'
-    return f'{value:,.3g}' if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f'{value:,.0f}' if value >= 1000 else f'{value:.3g}'
 
 
 def _cpu_name() -> str:

@@ -1,6 +1,7 @@
 # The paper's pipeline: images resized by a bilinear filter, as PIL does; those of
 # validation by PIL itself.
 data_preprocessor = dict(
+    type='BatchPreprocessor',
     num_classes=1000,
     mean=[123.675, 116.28, 103.53],
     std=[58.395, 57.12, 57.375],

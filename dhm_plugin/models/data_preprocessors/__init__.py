@@ -1,5 +1,6 @@
 """Data preprocessors."""
 
+from .batch_preprocessor import BatchPreprocessor
 from .crop_flip_preprocessor import CropFlipPreprocessor
 
-__all__ = ['CropFlipPreprocessor']
+__all__ = ['BatchPreprocessor', 'CropFlipPreprocessor']

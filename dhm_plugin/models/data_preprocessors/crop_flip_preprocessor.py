@@ -5,19 +5,20 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from mmengine.dist import get_rank
-from mmpretrain.models import ClsDataPreprocessor
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
+from .batch_preprocessor import BatchPreprocessor
+
 
 @MODELS.register_module()
-class CropFlipPreprocessor(ClsDataPreprocessor):
+class CropFlipPreprocessor(BatchPreprocessor):
     """Augment, normalize and batch what :class:`InMemoryDataset` gives.
 
     In training each image is padded with zeros, cropped and flipped at random, as
     MMPretrain's ``RandomCrop`` and ``RandomFlip`` do one by one: the same distribution,
-    the same normalization. Batches of any other data set, and what is tested, are treated
-    as by ``ClsDataPreprocessor``.
+    the same normalization. Batches of any other data set are treated as by
+    :class:`BatchPreprocessor`.
 
     The random numbers come from the seed and the rank alone: networks of any kind see the
     same augmented images.
@@ -26,11 +27,12 @@ class CropFlipPreprocessor(ClsDataPreprocessor):
         crop_size (int): Height and width of the crop, in pixels.
         padding (int): Zeros on each side before the crop, in pixels. Defaults to 0.
         flip_prob (float): Probability of a horizontal flip. Defaults to 0.0.
-        mean (Sequence[float], optional): As in ``ClsDataPreprocessor``. Defaults to
+        mean (Sequence[float], optional): As in :class:`BatchPreprocessor`. Defaults to
             None.
-        std (Sequence[float], optional): As in ``ClsDataPreprocessor``. Defaults to None.
+        std (Sequence[float], optional): As in :class:`BatchPreprocessor`. Defaults to
+            None.
         to_rgb (bool): Whether to swap the channels. Defaults to False.
-        to_onehot (bool): As in ``ClsDataPreprocessor``. Defaults to False.
+        to_onehot (bool): As in :class:`BatchPreprocessor`. Defaults to False.
         num_classes (int, optional): Number of classes. Defaults to None.
         batch_augments (dict, optional): Mixup, CutMix, ... Defaults to None.
 
@@ -73,8 +75,8 @@ class CropFlipPreprocessor(ClsDataPreprocessor):
         """Make a batch of network inputs.
 
         Args:
-            data (dict): Of :class:`InMemoryDataset`, or as ``ClsDataPreprocessor`` takes
-                it.
+            data (dict): Of :class:`InMemoryDataset`, or as :class:`BatchPreprocessor`
+                takes it.
             training (bool): Whether to augment. Defaults to False.
 
         Returns:
@@ -91,7 +93,7 @@ class CropFlipPreprocessor(ClsDataPreprocessor):
         labels = data['data_samples'][0].gt_label.to(self.device, non_blocking=True)
         if training:
             images = self._crop_and_flip(images)
-        inputs = self._normalized(images)
+        inputs = self._normalized_batch(images)
         if training and not self.to_onehot:
             return {
                 'inputs': inputs,
@@ -128,13 +130,13 @@ class CropFlipPreprocessor(ClsDataPreprocessor):
         cropped = padded.view(-1, channels).index_select(0, pixels.flatten())
         return cropped.view(count, size, size, channels)
 
-    def _normalized(self, images: torch.Tensor) -> torch.Tensor:
+    def _normalized_batch(self, images: torch.Tensor) -> torch.Tensor:
         """Turn uint8 (N, H, W, C) into float32 (N, C, H, W), channels last."""
         count, height, width, channels = images.shape
-        if self.to_rgb and channels == 3:
+        if self.swap_channels and channels == 3:
             images = images.flip(-1)
         inputs = images.reshape(count, -1).float()
-        if self._enable_normalize:
+        if self.mean is not None:
             # Along whole images: broadcast over 3 channels is several times slower.
             inputs = inputs.sub_(self.mean.flatten().repeat(height * width))
             inputs = inputs.div_(self.std.flatten().repeat(height * width))

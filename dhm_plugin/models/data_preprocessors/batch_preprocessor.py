@@ -1,0 +1,78 @@
+"""MMPretrain's data preprocessor, with less memory traffic and no wait for copies."""
+
+from collections.abc import Sequence
+
+import torch
+from mmpretrain.models import ClsDataPreprocessor
+from mmpretrain.registry import MODELS
+
+
+@MODELS.register_module()
+class BatchPreprocessor(ClsDataPreprocessor):
+    """Do what ``ClsDataPreprocessor`` does, bit for bit, and normalize in place.
+
+    The copy to a GPU waits for nothing where the data loader pins its memory.
+
+    Args:
+        mean (Sequence[float], optional): Of each channel, subtracted; in the order of the
+            network's input. Defaults to None: images are not normalized.
+        std (Sequence[float], optional): Of each channel, divided by. Defaults to None.
+        to_rgb (bool): Whether to swap the first and the last of three channels. Defaults
+            to False.
+        to_onehot (bool): Whether to make scores (N, classes) of the labels. Defaults to
+            False.
+        num_classes (int, optional): Number of classes. Defaults to None.
+        batch_augments (dict, optional): Mixup, CutMix, ... Defaults to None.
+
+    Raises:
+        ValueError: If only one of ``mean`` and ``std`` is given.
+    """
+
+    def __init__(
+        self,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        to_rgb: bool = False,
+        to_onehot: bool = False,
+        num_classes: int | None = None,
+        batch_augments: dict | None = None,
+    ) -> None:
+        # What the stock class gets is normalized already.
+        super().__init__(
+            to_onehot=to_onehot, num_classes=num_classes, batch_augments=batch_augments
+        )
+        if (mean is None) != (std is None):
+            raise ValueError(
+                f'{type(self).__name__}: mean={mean}, std={std}; give both or none'
+            )
+        self.swap_channels = to_rgb
+        for name, values in (('mean', mean), ('std', std)):
+            values = None if values is None else torch.tensor(values).view(-1, 1, 1)
+            self.register_buffer(name, values, persistent=False)
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Make a batch of network inputs.
+
+        Args:
+            data (dict): With ``inputs``, uint8 (N, C, H, W), or N images (C, H, W), and
+                ``data_samples``.
+            training (bool): Whether to augment. Defaults to False.
+
+        Returns:
+            dict: ``inputs``, float32 (N, C, H, W), and ``data_samples``.
+        """
+        inputs = data['inputs']
+        if isinstance(inputs, torch.Tensor):
+            inputs = self._normalized(inputs)
+        else:
+            inputs = [self._normalized(image) for image in inputs]
+        return super().forward({**data, 'inputs': inputs}, training)
+
+    def _normalized(self, images: torch.Tensor) -> torch.Tensor:
+        """Turn uint8 (..., C, H, W) into float32."""
+        images = images.to(self.device, non_blocking=True)
+        if self.swap_channels and images.size(-3) == 3:
+            images = images.flip(-3)
+        if self.mean is None:
+            return images.float()
+        return images.to(torch.float32, copy=True).sub_(self.mean).div_(self.std)

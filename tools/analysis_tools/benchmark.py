@@ -1,0 +1,81 @@
+#!/usr/bin/env python
+"""Measure ours against a reference, in turns, in the same run."""
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+
+from dhm_plugin.benchmarks import infer, loader, loss, report, step, train
+from dhm_plugin.paths import find_root
+
+HELP = {
+    'loss': 'our losses against one pair of branches after the other',
+    'step': 'a training step with each switch of the configs, against none; time '
+    'against arithmetic for plain, DSL and DHM',
+    'train': 'tools/train.py from end to end against the bare loop of the same steps',
+    'loader': "the data pipeline against torchvision's, or MMPretrain's",
+    'infer': 'DHM without its side branches against the plain network',
+}
+DEFAULT = 'dhm/resnet18_dhm_8xb32_in1k.py'
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    subparsers = parser.add_subparsers(dest='what', required=True)
+    for what, text in HELP.items():
+        sub = subparsers.add_parser(what, help=text, description=text)
+        if what != 'loss':
+            sub.add_argument(
+                'config',
+                nargs='?',
+                type=Path,
+                default=find_root() / 'configs' / DEFAULT,
+                help=f'a DHM config; default: {DEFAULT}',
+            )
+        if what in ('step', 'train', 'infer'):
+            sub.add_argument(
+                '--batch-size', type=int, help="images a step; default: the config's"
+            )
+        sub.add_argument('--json', type=Path, metavar='OUT', help='write all times too')
+    return parser.parse_args()
+
+
+def measure(args: argparse.Namespace) -> dict[str, list[dict]]:
+    """Measure what is asked for: rows of tables, by name."""
+    if args.what == 'loss':
+        return {'loss': loss.measure()}
+    if args.what == 'loader':
+        return {'loader': loader.measure(args.config)}
+    if args.what == 'step':
+        return step.measure(args.config, args.batch_size)
+    module = {'train': train, 'infer': infer}[args.what]
+    return {args.what: module.measure(args.config, args.batch_size)}
+
+
+def main() -> None:
+    """Measure and show."""
+    args = parse_args()
+    MMLogger.get_current_instance().setLevel('ERROR')
+    init_default_scope('mmpretrain')
+    try:
+        tables = measure(args)
+    except (ValueError, OSError, ImportError) as error:
+        sys.exit(f'benchmark.py: {error}')
+    command = f'python {shlex.join(sys.argv)}'
+    for rows in tables.values():
+        print(report.table(rows), end='\n\n')
+    print(f'`{command}` on {report.machine()}')
+    if args.json:
+        numbers = {name: report.plain_numbers(rows) for name, rows in tables.items()}
+        facts = dict(command=command, machine=report.machine(), tables=numbers)
+        args.json.write_text(json.dumps(facts, indent=1) + '\n')
+
+
+if __name__ == '__main__':
+    main()
