@@ -6,11 +6,18 @@ import sys
 
 import pytest
 import torch
+from mmengine import Config
 from mmengine.optim import AmpOptimWrapper
 from mmpretrain.structures import DataSample
 from paths import ROOT
 
-from dhm_plugin import MimickingLoss
+from dhm_plugin import (
+    BFloat16OptimWrapper,
+    CropFlipPreprocessor,
+    InMemoryDataset,
+    MimickingLoss,
+)
+from dhm_plugin.benchmarks.step import REFERENCE, Step, switches
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='there is no GPU')
 
@@ -56,3 +63,45 @@ def test_train_with_amp(tool_env, tmp_path):
     losses = [row['loss'] for row in rows if 'loss' in row]
     assert losses[-1] < losses[0]
     assert any(row.get('memory', 0) > 0 for row in rows)
+
+
+def test_every_switch_trains_as_the_reference():
+    cfg = Config.fromfile(ROOT / 'configs/dhm/resnet20_dhm_1xb64_digits.py')
+    losses = {}
+    for name, settings in switches().items():
+        torch.compiler.reset()
+        step = Step(cfg, 64, *settings)
+        for _ in range(5):
+            step()
+        with torch.no_grad():
+            values = step.network(step.images, step.samples, mode='loss')
+        losses[name] = sum(value.item() for value in values.values())
+    for name, loss in losses.items():
+        assert loss == pytest.approx(losses[REFERENCE], rel=0.05), name
+
+
+def test_small_images_stay_on_the_gpu():
+    digits = InMemoryDataset(dict(type='Digits', split='train'))
+    assert digits.images.is_cuda
+    preprocessor = CropFlipPreprocessor(crop_size=8, padding=1).cuda()
+    (batch,) = digits.__getitems__(list(range(64)))
+    data = dict(inputs=[batch['inputs']], data_samples=[batch['data_samples']])
+    torch.cuda.set_sync_debug_mode('error')
+    try:
+        batch = preprocessor(data, training=True)
+    finally:
+        torch.cuda.set_sync_debug_mode('default')
+    assert batch['inputs'].is_cuda
+    assert batch['data_samples'][0].gt_label.is_cuda
+
+
+def test_a_step_waits_for_nothing():
+    cfg = Config.fromfile(ROOT / 'configs/dhm/resnet20_dhm_1xb64_digits.py')
+    step = Step(cfg, 64, *switches()['together'])
+    assert isinstance(step.wrapper, BFloat16OptimWrapper)
+    step()
+    torch.cuda.set_sync_debug_mode('error')
+    try:
+        step()
+    finally:
+        torch.cuda.set_sync_debug_mode('default')

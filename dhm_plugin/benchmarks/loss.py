@@ -39,7 +39,7 @@ def measure(repeats: int = 30) -> list[dict]:
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     # A training step's feature maps have this size: it sets how the C library hands out
     # memory from here on.
-    torch.empty(32 << 20, dtype=torch.uint8, device=device).fill_(1)
+    torch.empty(24 << 20, dtype=torch.uint8, device=device).fill_(1)
     rows = []
     three = {}
     for classes in (10, 100, 1000):

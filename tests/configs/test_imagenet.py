@@ -97,7 +97,7 @@ def test_validation_images_are_torchvisions(tmp_path):
     pipeline = Compose(
         [TRANSFORMS.build(step) for step in cfg.val_dataloader.dataset.pipeline]
     )
-    preprocessor = MODELS.build(dict(type='ClsDataPreprocessor', **cfg.data_preprocessor))
+    preprocessor = MODELS.build(cfg.data_preprocessor)
     data = default_collate([pipeline(dict(img_path=str(path), gt_label=0))])
     ours = preprocessor(data)['inputs'][0]
     reference = transforms.Compose(

@@ -37,25 +37,34 @@ class ClosedForm(torch.autograd.Function):
             tuple[torch.Tensor, torch.Tensor | None]: Mimicking losses (K,) and
             cross-entropies (K,).
         """
-        stacked = torch.stack(logits)
-        branches, size, _ = stacked.shape
-        probs = stacked.softmax(dim=-1)
-        total = probs.sum(dim=0)
-        # log p = z - log_norm. The most probable class gives log_norm to the last digit
-        # without a second pass of exponentials.
-        log_norms = stacked.amax(dim=-1) - probs.amax(dim=-1).log()
-        log_norms = log_norms.sum(dim=1)
-        own = (probs * stacked).sum() - log_norms.sum()
-        index = chosen = None
-        if target is not None:
-            index = target.expand(branches, -1).unsqueeze(-1)
-            chosen = stacked.gather(2, index).sum(dim=(1, 2))
-        # No matrix product, from which TF32 and autocast would take digits.
-        cross = stacked.mul_(total).sum(dim=(1, 2)) - branches * log_norms
+        branches, size = len(logits), len(logits[0])
+        if logits[0].is_cuda:
+            groups = [torch.stack(logits)]  # few kernels
+        else:
+            groups = [z.unsqueeze(0) for z in logits]  # each in the cache
+        probs = [group.softmax(dim=-1) for group in groups]
+        total, *others = (p for group in probs for p in group)
+        total = total + others[0]
+        for p in others[1:]:
+            total += p
+        index = None if target is None else target.view(1, -1, 1)
+        own, log_norms, cross, chosen = [], [], [], []
+        for z, p in zip(groups, probs):
+            # No matrix product, from which TF32 and autocast would take digits.
+            own.append((p * z).sum())
+            cross.append((total * z).sum(dim=(1, 2)))
+            # log p = z - log_norm. The most probable class gives log_norm to the last
+            # digit without a second pass of exponentials.
+            log_norms.append((z.amax(dim=-1) - p.amax(dim=-1).log()).sum(dim=1))
+            if index is not None:
+                chosen.append(z.gather(2, index.expand(len(z), -1, -1)).sum(dim=(1, 2)))
+        log_norms = torch.cat(log_norms)
+        own = torch.stack(own).sum() - log_norms.sum()
+        mimicking = own - torch.cat(cross) + branches * log_norms
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(probs, total, index)
-        entropies = None if chosen is None else (log_norms - chosen) / size
-        return (own - cross) / size, entropies
+        ctx.save_for_backward(total, index, *probs)
+        entropies = None if index is None else (log_norms - torch.cat(chosen)) / size
+        return mimicking / size, entropies
 
     @staticmethod
     @once_differentiable
@@ -63,13 +72,19 @@ class ClosedForm(torch.autograd.Function):
         ctx: Any, mimicking: torch.Tensor | None, entropies: torch.Tensor | None
     ) -> tuple[torch.Tensor | None, ...]:
         """Compute the gradients at the logits from those at the losses (K,)."""
-        probs, total, index = ctx.saved_tensors
-        branches, size, _ = probs.shape
-        zero = probs.new_zeros(())
-        mimicking = (zero if mimicking is None else mimicking / size).view(-1, 1, 1)
-        entropies = (zero if entropies is None else entropies / size).view(-1, 1, 1)
-        grads = probs * torch.add(entropies, mimicking, alpha=branches)
-        grads.addcmul_(total, mimicking, value=-1)
-        if index is not None:
-            grads.scatter_add_(2, index, -entropies.expand(branches, size, 1))
+        total, index, *probs = ctx.saved_tensors
+        branches, size = sum(map(len, probs)), len(total)
+        zeros = total.new_zeros(branches)
+        mimicking = (zeros if mimicking is None else mimicking / size).view(-1, 1, 1)
+        entropies = (zeros if entropies is None else entropies / size).view(-1, 1, 1)
+        scales = torch.add(entropies, mimicking, alpha=branches)
+        grads, first = [], 0
+        for p in probs:
+            part = slice(first, first + len(p))
+            grad = (p * scales[part]).addcmul_(total, mimicking[part], value=-1)
+            if index is not None:
+                shape = len(p), size, 1
+                grad.scatter_add_(2, index.expand(shape), -entropies[part].expand(shape))
+            grads += grad.unbind()
+            first += len(p)
         return None, *grads
