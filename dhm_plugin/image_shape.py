@@ -16,15 +16,19 @@ def image_shape(cfg: Config) -> tuple[int, int, int]:
         ValueError: If neither a step of a pipeline nor the data preprocessor crops or
             resizes to a size.
     """
-    preprocessor = preprocessor_of(cfg)
-    channels = len(preprocessor.get('mean', (0, 0, 0)))
-    for loader in (cfg.test_dataloader, cfg.train_dataloader):
-        for step in (*reversed(pipeline_of(loader.dataset)), preprocessor):
-            size = step.get('crop_size') or step.get('scale')
-            if isinstance(size, int):
-                size = (size, size)
-            if isinstance(size, (list, tuple)):
-                return channels, *size
+    channels = len(preprocessor_of(cfg).get('mean', (0, 0, 0)))
+    steps = [
+        *reversed(pipeline_of(cfg.test_dataloader.dataset)),
+        *reversed(pipeline_of(cfg.train_dataloader.dataset)),
+        preprocessor_of(cfg),
+        cfg.get('data_preprocessor') or ConfigDict(),
+    ]
+    for step in steps:
+        size = step.get('crop_size') or step.get('scale')
+        if isinstance(size, int):
+            size = (size, size)
+        if isinstance(size, (list, tuple)):
+            return channels, *size
     raise ValueError(
         f'{cfg.filename}: the image size is unknown; a step of the test or training '
         'pipeline must crop to one, such as CenterCrop, or the data preprocessor, as '

@@ -42,22 +42,22 @@ class ClosedForm(torch.autograd.Function):
             groups = [torch.stack(logits)]  # few kernels
         else:
             groups = [z.unsqueeze(0) for z in logits]  # each in the cache
-        probs = [group.softmax(dim=-1) for group in groups]
-        total, *others = (p for group in probs for p in group)
-        total = total + others[0]
-        for p in others[1:]:
-            total += p
         index = None if target is None else target.view(1, -1, 1)
-        own, log_norms, cross, chosen = [], [], [], []
-        for z, p in zip(groups, probs):
+        total = torch.zeros_like(logits[0])
+        probs, own, log_norms, chosen = [], [], [], []
+        for z in groups:
+            p = z.softmax(dim=-1)
+            probs.append(p)
+            for branch in p:
+                total += branch
             # No matrix product, from which TF32 and autocast would take digits.
             own.append((p * z).sum())
-            cross.append((total * z).sum(dim=(1, 2)))
             # log p = z - log_norm. The most probable class gives log_norm to the last
             # digit without a second pass of exponentials.
             log_norms.append((z.amax(dim=-1) - p.amax(dim=-1).log()).sum(dim=1))
             if index is not None:
                 chosen.append(z.gather(2, index.expand(len(z), -1, -1)).sum(dim=(1, 2)))
+        cross = [(total * z).sum(dim=(1, 2)) for z in groups]
         log_norms = torch.cat(log_norms)
         own = torch.stack(own).sum() - log_norms.sum()
         mimicking = own - torch.cat(cross) + branches * log_norms
