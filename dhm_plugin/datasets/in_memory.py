@@ -74,10 +74,8 @@ class InMemoryDataset:
         self.images, self.labels = images.to(device), labels.to(device)
 
     def get_data_info(self, idx: int) -> dict:
-        """Give the label of an image, and the image (H, W, C) as it lies in memory."""
-        return dict(
-            img=self.images[idx], gt_label=int(self.labels[idx]), sample_idx=int(idx)
-        )
+        """Give image, label and what else the data set knows of an image."""
+        return self.dataset.get_data_info(idx)
 
     def __len__(self) -> int:
         """Count the images."""

@@ -55,8 +55,7 @@ class CompileHook(Hook):
 
     def after_train(self, runner: Runner) -> None:
         """Give the network its own methods back."""
-        network = network_of(runner)
-        for module in (network, network.head):
+        for module in network_of(runner).modules():
             for name in ('extract_feat', 'losses_of_feats'):
                 module.__dict__.pop(name, None)
 

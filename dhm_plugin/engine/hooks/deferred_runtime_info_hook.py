@@ -17,10 +17,13 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
     Set it as ``default_hooks = dict(runtime_info=dict(type='DeferredRuntimeInfoHook'))``.
     """
 
+    def __init__(self) -> None:
+        self._pending: list[dict] = []
+        self._intervals: list[int] = []
+
     def before_train(self, runner: Runner) -> None:
         """Look up how often there is a line of the log."""
         super().before_train(runner)
-        self._pending: list[dict] = []
         self._intervals = [
             hook.interval for hook in runner.hooks if isinstance(hook, LoggerHook)
         ]
