@@ -37,8 +37,8 @@ def measure(repeats: int = 30) -> list[dict]:
         list[dict]: Rows of a table.
     """
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    # A training step's feature maps have this size: it sets how the C library hands out
-    # memory from here on.
+    # As a training step does with its feature maps: once so much has been freed, the C
+    # library keeps smaller pieces instead of handing them back to the system.
     torch.empty(24 << 20, dtype=torch.uint8, device=device).fill_(1)
     rows = []
     three = {}

@@ -3,8 +3,6 @@
 import ctypes
 import gc
 import threading
-from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,7 +18,7 @@ from ..image_shape import image_shape
 from .methods import build, configs_of
 from .timing import in_turns
 
-# What the issue of a config may switch on, alone; then together.
+# What a config may switch on in its optimizer wrapper.
 FUSED = dict(optimizer=dict(fused=True))
 BFLOAT16 = dict(type='BFloat16OptimWrapper')
 FLOAT16 = dict(type='AmpOptimWrapper', dtype='float16', loss_scale='dynamic')
@@ -188,8 +186,9 @@ def _methods(
 def _give_back_freed_memory() -> None:
     """Let the C library return to the system what is free; glibc alone needs it."""
     gc.collect()
-    trim: Callable = getattr(ctypes.CDLL(None), 'malloc_trim', nullcontext)
-    trim(0)
+    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)
+    if trim is not None:
+        trim(0)
 
 
 class _Watch:
