@@ -10,6 +10,8 @@ from torch import nn
 
 from .closed_form import ClosedForm
 
+BRANCHES = ('all', 'main', 'side')
+
 
 @MODELS.register_module()
 class MimickingLoss(nn.Module):
@@ -35,10 +37,18 @@ class MimickingLoss(nn.Module):
         eps (float): Smooths both distributions, ``(p + eps) / (1 + classes *
             eps)``, as the authors' code does with 1e-8. 0 needs no smoothing: the
             logarithms are taken of the logits. Defaults to 0.0.
+        students (str): Which branches learn: ``'all'``, ``'main'`` or ``'side'``. The
+            losses of the others are 0. Defaults to ``'all'``.
+        teachers (str): Which branches they learn from: ``'all'``, ``'main'`` or
+            ``'side'``. Defaults to ``'all'``, which makes it the dense pairs of DKS
+            (Sun et al., *Deeply-supervised Knowledge Synergy*, CVPR 2019) and DHM.
+            ``students='side', teachers='main'`` is the one-way self-distillation of
+            *Be Your Own Teacher* (Zhang et al., ICCV 2019).
 
     Raises:
         ValueError: If ``temperature`` is not positive, or ``loss_weight`` or
-            ``eps`` is negative, or one of them is not finite.
+            ``eps`` is negative, or one of them is not finite, or ``students`` and
+            ``teachers`` leave no pair.
 
     Example:
         >>> import torch
@@ -49,7 +59,12 @@ class MimickingLoss(nn.Module):
     """
 
     def __init__(
-        self, temperature: float = 1.0, loss_weight: float = 1.0, eps: float = 0.0
+        self,
+        temperature: float = 1.0,
+        loss_weight: float = 1.0,
+        eps: float = 0.0,
+        students: str = 'all',
+        teachers: str = 'all',
     ) -> None:
         super().__init__()
         if not 0 < temperature < math.inf:
@@ -66,6 +81,18 @@ class MimickingLoss(nn.Module):
         self.temperature = temperature
         self.loss_weight = loss_weight
         self.eps = eps
+        for name, value in (('students', students), ('teachers', teachers)):
+            if value not in BRANCHES:
+                raise ValueError(
+                    f'MimickingLoss: {name}={value!r}; it must be one of {BRANCHES}'
+                )
+        if students == teachers == 'main':
+            raise ValueError(
+                "MimickingLoss: students='main', teachers='main'; the main branch cannot "
+                "learn from itself; set teachers='side' or 'all'"
+            )
+        self.students = students
+        self.teachers = teachers
 
     def forward(self, logits: Sequence[torch.Tensor]) -> torch.Tensor:
         """Compute the mimicking loss of every branch.
@@ -81,8 +108,9 @@ class MimickingLoss(nn.Module):
         Raises:
             ValueError: If there are fewer than two branches, or their shapes differ.
         """
-        if self.eps:
-            losses = self.divergences(logits).sum(dim=0)
+        if self.eps or not self._everybody:
+            pairs = self.divergences(logits)
+            losses = (pairs * self._chosen(pairs)).sum(dim=0)
         else:
             losses, _ = ClosedForm.apply(None, *self._scaled(logits))
         return self.loss_weight * self.temperature**2 * losses
@@ -105,7 +133,7 @@ class MimickingLoss(nn.Module):
         Raises:
             ValueError: As :meth:`forward` does.
         """
-        if self.eps or self.temperature != 1:
+        if self.eps or self.temperature != 1 or not self._everybody:
             entropies = [F.cross_entropy(_at_least_float32(z), target) for z in logits]
             return self(logits), torch.stack(entropies)
         losses, entropies = ClosedForm.apply(target, *self._scaled(logits))
@@ -150,8 +178,23 @@ class MimickingLoss(nn.Module):
         """Show the settings where the network is printed."""
         return (
             f'temperature={self.temperature}, loss_weight={self.loss_weight}, '
-            f'eps={self.eps}'
+            f'eps={self.eps}, students={self.students}, teachers={self.teachers}'
         )
+
+    @property
+    def _everybody(self) -> bool:
+        return self.students == self.teachers == 'all'
+
+    def _chosen(self, pairs: torch.Tensor) -> torch.Tensor:
+        """Give 1 for each pair [teacher, student] that counts, else 0."""
+        chosen = torch.ones_like(pairs)
+        main = slice(-1, None)
+        side = slice(-1)
+        if self.teachers != 'all':
+            chosen[main if self.teachers == 'side' else side] = 0
+        if self.students != 'all':
+            chosen[:, main if self.students == 'side' else side] = 0
+        return chosen
 
     def _scaled(self, logits: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         _check_logits(logits)

@@ -158,6 +158,43 @@ def test_pairs():
     torch.testing.assert_close(criterion(logits), 3.0 * 4 * pairs.sum(dim=0))
 
 
+@pytest.mark.parametrize('students', ['all', 'main', 'side'])
+@pytest.mark.parametrize('teachers', ['all', 'main', 'side'])
+@pytest.mark.parametrize('temperature', [1.0, 2.0])
+def test_chosen_students_and_teachers(students, teachers, temperature):
+    if students == teachers == 'main':
+        with pytest.raises(ValueError, match='the main branch cannot learn from itself'):
+            MimickingLoss(students=students, teachers=teachers)
+        return
+    branches = dict(all=(0, 1, 2), main=(2,), side=(0, 1))
+    criterion = MimickingLoss(temperature, 0.5, students=students, teachers=teachers)
+    logits = random_logits(3)
+    expected = torch.zeros(3, dtype=torch.float64)
+    for i in branches[students]:
+        for j in branches[teachers]:
+            if i != j:
+                expected[i] += (
+                    temperature**2
+                    * 0.5
+                    * F.kl_div(
+                        F.log_softmax(logits[i] / temperature, 1),
+                        F.softmax(logits[j].detach() / temperature, 1),
+                        reduction='batchmean',
+                    )
+                )
+    target = torch.arange(5)
+    losses, _ = criterion.with_cross_entropy(logits, target)
+    torch.testing.assert_close(losses, expected)
+    torch.testing.assert_close(criterion(logits), expected)
+    gradients = torch.autograd.grad(losses.sum(), logits)
+    references = torch.autograd.grad(expected.sum(), logits, allow_unused=True)
+    for gradient, reference in zip(gradients, references):
+        if reference is None:
+            assert gradient.abs().max() == 0
+        else:
+            torch.testing.assert_close(gradient, reference)
+
+
 def test_equal_branches_have_nothing_to_learn():
     (logits,) = random_logits(1)
     loss = MimickingLoss()([logits, logits, logits])
@@ -201,6 +238,8 @@ def test_float64_stays():
         dict(temperature=float('inf')),
         dict(loss_weight=-1.0),
         dict(eps=-1e-8),
+        dict(students='nobody'),
+        dict(teachers='side0'),
     ],
 )
 def test_refuses_settings(settings):
