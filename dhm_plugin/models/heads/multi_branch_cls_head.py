@@ -129,6 +129,32 @@ class MultiBranchClsHead(LinearClsHead):
         """Classify with the main branch: logits (N, num_classes)."""
         return self.branch_logits(feats[-1:])[0]
 
+    def predict(
+        self,
+        feats: tuple[torch.Tensor, ...],
+        data_samples: list[DataSample] | None = None,
+    ) -> list[DataSample]:
+        """Predict with the main branch.
+
+        Args:
+            feats (tuple[torch.Tensor]): As :meth:`branch_logits` takes them.
+            data_samples (list[DataSample], optional): To add the predictions to.
+                Defaults to None: new ones.
+
+        Returns:
+            list[DataSample]: With ``pred_score`` and ``pred_label``; if the side branches
+            have features, also with ``branch_scores``, the class probabilities (K,
+            num_classes) of all branches, and ``branch_names``.
+        """
+        logits = self.branch_logits(feats)
+        samples = self._get_predictions(logits[-1], data_samples)
+        if len(logits) > 1:
+            scores = torch.stack(logits, dim=1).softmax(dim=-1)
+            for sample, branches in zip(samples, scores):
+                sample.set_field(branches.detach(), 'branch_scores')
+                sample.set_field(self.branch_names, 'branch_names')
+        return samples
+
     def loss(
         self, feats: tuple[torch.Tensor, ...], data_samples: list[DataSample]
     ) -> dict[str, torch.Tensor]:

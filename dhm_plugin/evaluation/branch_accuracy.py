@@ -1,0 +1,93 @@
+"""Top-k accuracy of every branch, and of all together."""
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.evaluator import BaseMetric
+from mmpretrain.registry import METRICS
+
+ENSEMBLE = 'ensemble'
+
+
+@METRICS.register_module()
+class BranchAccuracy(BaseMetric):
+    """Top-k accuracy of every branch and of their ensemble, in one pass.
+
+    The ensemble is the mean of the class probabilities of all branches. The metrics are
+    ``branch/main_top1``, ``branch/side0_top1``, ..., ``branch/ensemble_top1``, in
+    percent; several processes count each image once.
+
+    The side branches must run in evaluation:
+    ``model = dict(neck=dict(eval_branches=True))``.
+
+    Args:
+        topk (int | Sequence[int]): A prediction is right if the label is among so many
+            classes. Defaults to (1, ).
+        collect_device (str): ``'cpu'`` or ``'gpu'``, where the processes collect their
+            results. Defaults to ``'cpu'``.
+        prefix (str, optional): Before the names, with a slash. Defaults to None, which
+            means ``'branch'``.
+
+    Raises:
+        ValueError: If a prediction has no scores of the branches, or fewer classes than
+            a k.
+    """
+
+    default_prefix = 'branch'
+
+    def __init__(
+        self,
+        topk: int | Sequence[int] = (1,),
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        self.topk = (topk,) if isinstance(topk, int) else tuple(topk)
+
+    def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
+        """Rank the labels of a batch.
+
+        Args:
+            data_batch (object): Not used.
+            data_samples (Sequence[dict]): Predictions with ``gt_label``,
+                ``branch_scores`` (K, classes) and ``branch_names``.
+        """
+        for sample in data_samples:
+            scores = sample.get('branch_scores')
+            if scores is None:
+                raise ValueError(
+                    'BranchAccuracy: the predictions have no scores of the side '
+                    'branches; set model.neck.eval_branches=True, and leave out this '
+                    'metric for a network without side branches'
+                )
+            if max(self.topk) > scores.size(1):
+                raise ValueError(
+                    f'BranchAccuracy: topk={self.topk}, but there are '
+                    f'{scores.size(1)} classes'
+                )
+            names = (*sample['branch_names'], ENSEMBLE)
+            scores = torch.cat([scores, scores.mean(dim=0, keepdim=True)])
+            label = int(sample['gt_label'])
+            best = scores.topk(max(self.topk), dim=1).indices
+            hits = best == label
+            self.results.append(
+                {
+                    f'{name}_top{k}': bool(hit[:k].any())
+                    for name, hit in zip(names, hits)
+                    for k in self.topk
+                }
+            )
+
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        """Average over all images.
+
+        Args:
+            results (list[dict]): Of :meth:`process`, of all processes.
+
+        Returns:
+            dict[str, float]: Accuracies in percent.
+        """
+        return {
+            name: 100 * sum(result[name] for result in results) / len(results)
+            for name in results[0]
+        }

@@ -1,0 +1,55 @@
+import pytest
+import torch
+from mmengine.evaluator import Evaluator
+from mmpretrain.evaluation import Accuracy
+from mmpretrain.structures import DataSample
+
+from dhm_plugin import BranchAccuracy
+
+DIGITS = 'dhm/resnet20_dhm_1xb64_digits.py'
+
+
+@pytest.fixture
+def predictions(build):
+    """What a DHM network predicts of random images, some of them right."""
+    model = build(DIGITS, **{'model.neck.eval_branches': True}).eval()
+    for fc in (*model.head.side_fcs, model.head.fc):
+        torch.nn.init.normal_(fc.weight, std=3.0)
+    samples = [DataSample().set_gt_label(i % 10) for i in range(200)]
+    with torch.no_grad():
+        return model(torch.randn(200, 1, 8, 8), samples, mode='predict')
+
+
+def test_agrees_with_the_stock_metric(predictions):
+    evaluator = Evaluator(BranchAccuracy(topk=(1, 5)))
+    evaluator.process(predictions)
+    ours = evaluator.evaluate(len(predictions))
+    scores = torch.stack([sample.branch_scores for sample in predictions], dim=1)
+    labels = torch.cat([sample.gt_label for sample in predictions])
+    names = ('side0', 'side1', 'main', 'ensemble')
+    assert set(ours) == {f'branch/{name}_top{k}' for name in names for k in (1, 5)}
+    for name, score in zip(names, (*scores, scores.mean(dim=0))):
+        # Without a threshold: by default a probability of 0 counts as wrong.
+        stock = Accuracy.calculate(score, labels, topk=(1, 5), thrs=(None,))
+        for k, (expected,) in zip((1, 5), stock):
+            assert ours[f'branch/{name}_top{k}'] == pytest.approx(expected.item())
+    assert len({round(value, 3) for value in ours.values()}) > 4
+
+
+def test_the_main_branch_still_predicts(predictions):
+    for sample in predictions:
+        assert torch.equal(sample.pred_score, sample.branch_scores[-1])
+
+
+def test_needs_the_side_branches(build):
+    model = build(DIGITS).eval()
+    samples = model(torch.randn(2, 1, 8, 8), mode='predict')
+    assert 'branch_scores' not in samples[0]
+    metric = BranchAccuracy()
+    with pytest.raises(ValueError, match=r'set model\.neck\.eval_branches=True'):
+        metric.process(None, [sample.to_dict() for sample in samples])
+
+
+def test_too_few_classes(predictions):
+    with pytest.raises(ValueError, match=r'topk=\(1, 20\), but there are 10 classes'):
+        BranchAccuracy(topk=(1, 20)).process(None, [predictions[0].to_dict()])
