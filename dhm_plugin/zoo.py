@@ -29,6 +29,7 @@ DATASETS = {
     'ImageNet': 'ImageNet-1k',
     'CIFAR100': 'CIFAR-100',
     'CIFAR10': 'CIFAR-10',
+    'FashionMNIST': 'Fashion-MNIST',
     'Digits': "scikit-learn's digits",
 }
 FAMILIES = {'resnet': 'ResNet', 'wrn': 'WRN', 'densenet': 'DenseNet'}

@@ -1,38 +1,10 @@
-_base_ = '../plain/resnet20_1xb64_digits.py'
+_base_ = [
+    '../_base_/models/cifar_resnet20_dsl.py',
+    '../_base_/datasets/digits_bs64.py',
+    '../_base_/schedules/digits_bs64.py',
+    '../_base_/default_runtime.py',
+]
 
-model = dict(
-    type='DHMClassifier',
-    backbone=dict(out_indices=(0, 1, 2)),
-    neck=dict(
-        type='SideBranchNeck',
-        branches=[
-            dict(
-                stages=[
-                    dict(
-                        type='CIFARResNetStage',
-                        in_channels=16,
-                        out_channels=32,
-                        num_blocks=3,
-                    ),
-                    dict(
-                        type='CIFARResNetStage',
-                        in_channels=32,
-                        out_channels=64,
-                        num_blocks=2,
-                    ),
-                ]
-            ),
-            dict(
-                stages=[
-                    dict(
-                        type='CIFARResNetStage',
-                        in_channels=32,
-                        out_channels=128,
-                        num_blocks=3,
-                    )
-                ]
-            ),
-        ],
-    ),
-    head=dict(type='MultiBranchClsHead'),
-)
+model = dict(backbone=dict(in_channels=1))
+default_hooks = dict(logger=dict(interval=10))
+randomness = dict(seed=0)

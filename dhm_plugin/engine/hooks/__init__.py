@@ -3,6 +3,7 @@
 from .channels_last_hook import ChannelsLastHook
 from .checkpoint_check_hook import CheckpointCheckHook
 from .compile_hook import CompileHook
+from .consistency_hook import ConsistencyHook
 from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
 from .label_check_hook import LabelCheckHook
 from .unreadable_images_hook import UnreadableImagesHook
@@ -11,6 +12,7 @@ __all__ = [
     'ChannelsLastHook',
     'CheckpointCheckHook',
     'CompileHook',
+    'ConsistencyHook',
     'DeferredRuntimeInfoHook',
     'LabelCheckHook',
     'UnreadableImagesHook',

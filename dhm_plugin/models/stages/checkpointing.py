@@ -28,14 +28,17 @@ def run_block(block: nn.Module, *inputs: torch.Tensor, with_cp: bool) -> torch.T
 # torch.compile knows no context function: it compiles what lies between the blocks.
 @torch.compiler.disable
 def _checkpointed(block: nn.Module, *inputs: torch.Tensor) -> torch.Tensor:
-    contexts = nullcontext(), _StatisticsKept(block)
+    contexts = nullcontext(), StatisticsKept(block)
     return checkpoint(block, *inputs, use_reentrant=False, context_fn=lambda: contexts)
 
 
-class _StatisticsKept:
-    """Keep the second run of a batch from counting twice in the running statistics.
+class StatisticsKept:
+    """Keep a second run of a batch from counting twice in the running statistics.
 
-    Entered once a backward pass, thus possibly several times.
+    Entered once a backward pass of a checkpointed block, thus possibly several times.
+
+    Args:
+        block (nn.Module): The module that runs again inside.
     """
 
     def __init__(self, block: nn.Module) -> None:

@@ -1,0 +1,3 @@
+_base_ = '../dhm/resnet20_dhm_1xb64_digits.py'
+
+model = dict(head=dict(mimicking_loss=dict(temperature=2.0)))

@@ -1,0 +1,8 @@
+_base_ = [
+    '../_base_/models/cifar_resnet20.py',
+    '../_base_/datasets/fmnist_bs128.py',
+    '../_base_/schedules/fmnist_bs128.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(backbone=dict(in_channels=1))

@@ -1,0 +1,1 @@
+"""Trains several configs over several seeds, and compares what comes out."""

@@ -1,0 +1,83 @@
+import csv
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from paths import ROOT
+
+COMPARE = ROOT / 'tools/analysis_tools/compare_methods.py'
+PLAIN = ROOT / 'configs/plain/resnet20_1xb64_digits.py'
+DHM = ROOT / 'configs/dhm/resnet20_dhm_1xb64_digits.py'
+SHORT = ('train_dataloader.batch_size=480', 'default_hooks.logger.interval=1')
+
+
+def rows_of(folder):
+    path = folder / 'results.csv'
+    if not path.is_file():
+        return []
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def command(folder, epochs):
+    options = ['--seeds', '1', '--jobs', '1', '--cfg-options', *SHORT]
+    options.append(f'train_cfg.max_epochs={epochs}')
+    return [str(part) for part in (COMPARE, PLAIN, DHM, '--out', folder, *options)]
+
+
+def test_goes_on_where_it_was_killed(python, tool_env, tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, *command(tmp_path, 6)],
+        env={**tool_env, 'CUDA_VISIBLE_DEVICES': ''},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    # Killed in the middle of the second training.
+    run = tmp_path / 'runs' / DHM.stem / 'seed0'
+    deadline = time.monotonic() + 200
+    while not (run / 'last_checkpoint').is_file():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = rows_of(tmp_path)
+    assert [row['config'] for row in before] == [PLAIN.stem]
+
+    text = python(*command(tmp_path, 6))
+    rows = rows_of(tmp_path)
+    assert rows[0].items() >= before[0].items()
+    assert [row['config'] for row in rows] == [PLAIN.stem, DHM.stem]
+    assert [row['epochs'] for row in rows] == ['6', '6']
+    assert '[2/2] resnet20_dhm_1xb64_digits, seed 0: ' in text
+    assert 'Load checkpoint from' in (run / 'train.log').read_text()
+    assert '| resnet20_dhm_1xb64_digits | 1 | ' in (tmp_path / 'results.md').read_text()
+    assert (tmp_path / 'results.png').stat().st_size > 5000
+    # Nothing is left to do.
+    assert '[2/2]' not in python(*command(tmp_path, 6))
+
+
+def test_the_main_branches_start_equal(python, tmp_path):
+    options = ('param_scheduler=[]', 'optim_wrapper.optimizer.lr=0.0')
+    python(*command(tmp_path, 1), *options)
+    weights = []
+    for config in (PLAIN, DHM):
+        path = tmp_path / 'runs' / config.stem / 'seed0' / 'epoch_1.pth'
+        weights.append(torch.load(path, weights_only=True)['state_dict'])
+    keys = [key for key in weights[0] if key.endswith('weight')]
+    assert len(keys) > 30
+    for key in keys:
+        assert torch.equal(weights[0][key], weights[1][key]), key
+    # The same images in the same order with the same augmentation: equal statistics.
+    key = 'backbone.bn1.running_mean'
+    torch.testing.assert_close(weights[0][key], weights[1][key])
+
+
+@pytest.mark.parametrize('other', ['plain/resnet32_1xb128_cifar10.py'])
+def test_refuses_different_main_branches(other, python, tmp_path):
+    arguments = (COMPARE, PLAIN, ROOT / 'configs' / other, '--out', tmp_path)
+    text = python(*arguments, code=1)
+    assert 'its main branch is not that of' in text
