@@ -29,6 +29,9 @@ custom_hooks = [dict(type='SaveReplicaHook'), dict(type='LabelCheckHook')]
 env_cfg = dict(dist_cfg=dict(backend='gloo'))
 model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
 train_cfg = dict(max_epochs=2)
+model = dict(neck=dict(eval_branches=True))
+val_evaluator = [dict(type='Accuracy', topk=(1,)), dict(type='BranchAccuracy')]
+test_evaluator = val_evaluator
 work_dir = '{tmp_path}/work'
 """
     )
@@ -63,8 +66,9 @@ def test_two_processes(config, env, run, python, tmp_path):
     two = run('bash', *dist_test, env={**env, 'PORT': free_port()}, cwd=tmp_path)
     one = python(ROOT / 'tools/test.py', config, checkpoint, env=env, cwd=tmp_path)
     accuracies = [
-        re.search(r'accuracy/top1: [\d.]+', text).group(0) for text in (one, two)
+        re.findall(r'(?:accuracy/top1|branch/\w+): [\d.]+', text) for text in (one, two)
     ]
+    assert len(accuracies[0]) == 5
     assert accuracies[0] == accuracies[1]
 
 

@@ -7,6 +7,7 @@ import torch
 from mmengine.logging import print_log
 from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
 from torch import nn
 
 from ..heads import MultiBranchClsHead
@@ -36,10 +37,14 @@ class DHMClassifier(ImageClassifier):
         data_preprocessor (dict | nn.Module, optional): As in ``ImageClassifier``.
             Defaults to None.
         init_cfg (dict, optional): Initialization config. Defaults to None.
+        predict_with (str): The branch that predicts: ``'main'``, ``'side0'``, ..., of
+            which only what lies before its end is run; or ``'mean'``, the mean of the
+            class probabilities of all branches. Defaults to ``'main'``.
 
     Raises:
         TypeError: If the neck or the head is of another type.
-        ValueError: If the branches do not fit the backbone, or the head the neck.
+        ValueError: If the branches do not fit the backbone, or the head the neck, or
+            there is no branch ``predict_with``.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class DHMClassifier(ImageClassifier):
         train_cfg: dict | None = None,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
+        predict_with: str = 'main',
     ) -> None:
         if isinstance(neck, dict):
             neck = MODELS.build(neck)
@@ -71,6 +77,14 @@ class DHMClassifier(ImageClassifier):
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg,
         )
+        choices = (*self.head.branch_names, 'mean')
+        if predict_with not in choices:
+            raise ValueError(
+                f'DHMClassifier: predict_with={predict_with!r}; it must be one of '
+                f'{choices}'
+            )
+        self.predict_with = predict_with
+        self._exits: list[str | None] = []
         self._check_branches()
 
     def branch_logits(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -86,12 +100,60 @@ class DHMClassifier(ImageClassifier):
         """
         return self.head.branch_logits(self.neck.forward_branches(self.backbone(inputs)))
 
+    def forward(
+        self,
+        inputs: torch.Tensor,
+        data_samples: list[DataSample] | None = None,
+        mode: str = 'tensor',
+    ) -> Any:
+        """Do as ``ImageClassifier`` does, but predict with ``predict_with``.
+
+        Args:
+            inputs (torch.Tensor): Preprocessed images (N, C, H, W).
+            data_samples (list[DataSample], optional): Their labels. Defaults to None.
+            mode (str): ``'tensor'``, ``'loss'`` or ``'predict'``. Defaults to
+                ``'tensor'``.
+
+        Returns:
+            torch.Tensor | dict | list[DataSample]: As ``ImageClassifier`` does.
+        """
+        if mode == 'loss' or self.predict_with == 'main':
+            return super().forward(inputs, data_samples, mode)
+        logits = self._predicting_logits(inputs)
+        if mode == 'tensor':
+            return logits
+        return self.head._get_predictions(logits, data_samples)
+
+    def _predicting_logits(self, inputs: torch.Tensor) -> torch.Tensor:
+        if self.predict_with == 'mean':
+            probs = torch.stack(self.branch_logits(inputs)).softmax(dim=-1)
+            return probs.mean(dim=0).log()
+        index = self.head.branch_names.index(self.predict_with)
+        feature_map = self._map_at(self.neck.forks[index], inputs)
+        (feat,) = self.neck.pool((self.neck.branches[index](feature_map),))
+        return self.head.side_fcs[index](feat)
+
+    def _map_at(self, index: int, inputs: torch.Tensor) -> torch.Tensor:
+        """Run the backbone as far as one of its maps."""
+        name = self._exits[index] if self._exits else None
+        if name is None:
+            return self.backbone(inputs)[index]
+        handle = self.backbone.get_submodule(name).register_forward_hook(_leave)
+        try:
+            self.backbone(inputs)
+        except _Left as left:
+            return left.feature_map
+        finally:
+            handle.remove()
+        raise RuntimeError(f'{name} of the backbone was not run')  # pragma: no cover
+
     def switch_to_deploy(self) -> None:
         """Drop the side branches in place: what is left is the plain network.
 
         A backbone that has layers of its own for each map that it gives, as the norm
         layers of MMPretrain's Swin and ConvNeXt, keeps those of the dropped maps.
         """
+        self.predict_with = 'main'
         self.neck.switch_to_deploy()
         self.head.switch_to_deploy()
         if hasattr(self.backbone, 'out_indices'):
@@ -105,7 +167,7 @@ class DHMClassifier(ImageClassifier):
                 f'DHMClassifier: the backbone has out_indices={indices}; they must be in '
                 "order, for the last map is the main branch's"
             )
-        maps = _maps_on_meta(self.backbone)
+        maps, self._exits = _maps_on_meta(self.backbone)
         if maps is not None:
             self.neck.check_maps(maps)
             self.head.check_channels((*self.neck.side_channels, maps[-1].size(1)))
@@ -120,12 +182,35 @@ def _check_type(role: str, module: Any, expected: type) -> None:
         )
 
 
-def _maps_on_meta(backbone: nn.Module) -> tuple[torch.Tensor, ...] | None:
+class _Left(Exception):
+    """The backbone has been left at a map."""
+
+    def __init__(self, feature_map: torch.Tensor) -> None:
+        super().__init__()
+        self.feature_map = feature_map
+
+
+def _leave(module: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
+    raise _Left(output)
+
+
+def _maps_on_meta(
+    backbone: nn.Module,
+) -> tuple[tuple[torch.Tensor, ...] | None, list[str | None]]:
     """Run a backbone on the meta device, which computes shapes alone.
 
     None for one that cannot run there on a 224x224 image: neck and head check it at the
-    first batch.
+    first batch. With the maps comes for each the name of the module that it is the output
+    of, None if there is none.
     """
+    outputs: list[tuple[str, Any]] = []
+    handles = [
+        module.register_forward_hook(
+            lambda module, inputs, output, name=name: outputs.append((name, output))
+        )
+        for name, module in backbone.named_modules()
+        if name
+    ]
     conv = next((m for m in backbone.modules() if isinstance(m, nn.Conv2d)), None)
     image = torch.empty(1, conv.in_channels if conv else 3, 224, 224, device='meta')
     tensors = {
@@ -136,13 +221,24 @@ def _maps_on_meta(backbone: nn.Module) -> tuple[torch.Tensor, ...] | None:
     backbone.eval()
     try:
         with torch.no_grad():
-            return torch.func.functional_call(backbone, tensors, (image,))
+            maps = torch.func.functional_call(backbone, tensors, (image,))
+        return maps, [_only_output(feature_map, outputs) for feature_map in maps]
     except Exception as error:
         print_log(
             'The side branches are checked at the first batch: on the meta device '
             f'{type(backbone).__name__} does not run ({error})',
             logger='current',
         )
-        return None
+        return None, []
     finally:
+        for handle in handles:
+            handle.remove()
         backbone.train(training)
+
+
+def _only_output(feature_map: torch.Tensor, outputs: list[tuple[str, Any]]) -> str | None:
+    """Give the outermost module that ran once, and gave this map."""
+    names = [name for name, _ in outputs]
+    found = [name for name, output in outputs if output is feature_map]
+    found = [name for name in found if names.count(name) == 1]
+    return found[-1] if found else None

@@ -212,3 +212,61 @@ def test_a_backbone_that_meta_cannot_run_is_checked_at_the_first_batch(build):
     assert len(model.branch_logits(torch.rand(2, 3, 8, 8))) == 2
     model.switch_to_deploy()  # without out_indices
     assert len(model.branch_logits(torch.rand(2, 3, 8, 8))) == 1
+
+
+ARCHITECTURES = [
+    ('dhm/resnet20_dhm_1xb64_digits.py', (1, 8, 8)),
+    ('dhm/wrn16-8_dhm_1xb128_cifar10.py', (3, 16, 16)),
+    ('dhm/densenet40-12_dhm_1xb64_cifar10.py', (3, 16, 16)),
+    ('dhm/resnet18_dhm_8xb32_in1k.py', (3, 64, 64)),
+]
+
+
+@pytest.mark.parametrize(('config', 'shape'), ARCHITECTURES)
+@pytest.mark.parametrize('branch', [0, 1])
+def test_exits_at_a_side_branch(config, shape, branch, build):
+    model = build(config, **{'model.predict_with': f'side{branch}'}).eval()
+    images = torch.randn(2, *shape)
+    with torch.no_grad():
+        logits = model(images)
+        (sample, _) = model(images, mode='predict')
+        expected = model.branch_logits(images)[branch]
+    torch.testing.assert_close(logits, expected)
+    torch.testing.assert_close(sample.pred_score, expected[0].softmax(dim=0))
+
+
+def test_runs_nothing_behind_the_exit(build):
+    model = build('dhm/resnet18_dhm_8xb32_in1k.py', **{'model.predict_with': 'side0'})
+    ran = []
+    for name, module in (
+        *model.backbone.named_children(),
+        *model.neck.branches.named_children(),
+    ):
+        module.register_forward_hook(
+            lambda module, inputs, output, name=name: ran.append(name)
+        )
+    model.eval()(torch.randn(1, 3, 64, 64))
+    assert ran == ['conv1', 'bn1', 'relu', 'maxpool', 'layer1', 'layer2', '0']
+    model.predict_with = 'side1'
+    ran.clear()
+    model(torch.randn(1, 3, 64, 64))
+    assert ran[-3:] == ['layer2', 'layer3', '1']
+
+
+def test_predicts_with_the_mean(build):
+    model = build(ARCHITECTURES[0][0], **{'model.predict_with': 'mean'}).eval()
+    images = torch.randn(3, 1, 8, 8)
+    with torch.no_grad():
+        samples = model(images, mode='predict')
+        branches = torch.stack(model.branch_logits(images)).softmax(dim=-1)
+    scores = torch.stack([sample.pred_score for sample in samples])
+    torch.testing.assert_close(scores, branches.mean(dim=0))
+    model.switch_to_deploy()
+    with torch.no_grad():
+        logits = model(images)
+    torch.testing.assert_close(logits.softmax(dim=-1), branches[-1])
+
+
+def test_refuses_an_unknown_branch(build):
+    with pytest.raises(ValueError, match="predict_with='side2'; it must be one of"):
+        build(ARCHITECTURES[0][0], **{'model.predict_with': 'side2'})

@@ -1,0 +1,105 @@
+"""Reads and draws what a training has logged of every branch."""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib
+
+from ..checkpoints.files import written_at_once
+
+matplotlib.use('Agg')
+from matplotlib import pyplot as plt
+
+Curves = dict[str, list[tuple[int, float]]]
+
+# Title, unit of the x axis, and the beginnings of the names of the curves.
+PANELS = (
+    ('cross-entropy', 'iteration', ('loss_ce_', 'loss')),
+    ('mimicking loss', 'iteration', ('loss_mimic_',)),
+    ('validation accuracy (%)', 'epoch', ('branch/', 'accuracy/')),
+    ('cosine of gradients', 'iteration', ('cosine_',)),
+    ('CKA of features', 'iteration', ('cka_',)),
+)
+
+
+def read(work_dir: Path) -> Curves:
+    """Read the JSON logs of a work folder; a resumed training has several.
+
+    Args:
+        work_dir (Path): As of ``--work-dir``.
+
+    Returns:
+        dict[str, list[tuple[int, float]]]: Name of a scalar to its points.
+
+    Raises:
+        ValueError: If there is no log, or nothing in it.
+    """
+    points: dict[str, dict[int, float]] = defaultdict(dict)
+    for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
+        for row in map(json.loads, path.read_text().splitlines()):
+            for key, value in row.items():
+                if key not in ('step', 'epoch', 'iter') and 'step' in row:
+                    points[key][row['step']] = value
+    if not points:
+        raise ValueError(f'{work_dir}: there is no log in */vis_data/scalars.json')
+    return {key: sorted(values.items()) for key, values in points.items()}
+
+
+def draw(runs: Mapping[str, Curves], path: Path) -> None:
+    """Draw all branches of one or several trainings, one panel a kind of number.
+
+    Args:
+        runs (Mapping[str, Curves]): Name of a training to what :func:`read` gave.
+        path (Path): The PNG or SVG file to write.
+
+    Raises:
+        ValueError: If none of the trainings has logged what is drawn.
+    """
+    panels = []
+    for title, unit, prefixes in PANELS:
+        drawn = {run: _chosen(curves, prefixes) for run, curves in runs.items()}
+        if any(drawn.values()):
+            panels.append((title, unit, drawn))
+    if not panels:
+        raise ValueError(f'{", ".join(runs)}: the log has nothing of any branch')
+    rows = -(-len(panels) // 2)
+    figure, grid = plt.subplots(
+        rows, 2, figsize=(12, 4 * rows), squeeze=False, layout='constrained'
+    )
+    for axes, (title, unit, drawn) in zip(grid.flat, panels):
+        _panel(axes, title, unit, drawn)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_axis_off()
+    with written_at_once(path) as temporary:
+        figure.savefig(temporary, dpi=120)
+    plt.close(figure)
+
+
+def _chosen(curves: Curves, prefixes: Sequence[str]) -> Curves:
+    """Give the curves of the first prefix that there is, named without it."""
+    for prefix in prefixes:
+        chosen = {
+            key.removeprefix(prefix) or 'main': points
+            for key, points in curves.items()
+            if key.startswith(prefix)
+        }
+        if chosen:
+            return chosen
+    return {}
+
+
+def _panel(axes: plt.Axes, title: str, unit: str, drawn: Mapping[str, Curves]) -> None:
+    names = sorted({name for curves in drawn.values() for name in curves})
+    colors = dict(zip(names, plt.get_cmap('tab10').colors))
+    for style, (run, curves) in zip(('-', '--', ':', '-.') * len(drawn), drawn.items()):
+        for name, points in sorted(curves.items()):
+            label = name if len(drawn) == 1 else f'{name}, {run}'
+            axes.plot(*zip(*points), style, color=colors.get(name), label=label)
+    if 'loss' in title or title == 'cross-entropy':
+        axes.set_yscale('log')
+    axes.set_title(title)
+    axes.set_xlabel(unit)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize='small', ncols=2 if len(axes.lines) > 6 else 1)

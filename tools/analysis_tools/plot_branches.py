@@ -1,0 +1,32 @@
+#!/usr/bin/env python
+"""Draw losses, accuracies and consistency of every branch from the logs of trainings."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from dhm_plugin.studies.branch_log import draw, read
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('work_dirs', nargs='+', type=Path, metavar='WORK_DIR')
+    parser.add_argument(
+        '--out', type=Path, default=Path('branches.png'), help='a PNG or SVG file'
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Read the logs and draw."""
+    args = parse_args()
+    try:
+        draw({folder.name: read(folder) for folder in args.work_dirs}, args.out)
+    except (ValueError, OSError) as error:
+        sys.exit(f'plot_branches.py: {error}')
+    print(args.out)
+
+
+if __name__ == '__main__':
+    main()
