@@ -3,6 +3,7 @@ default_scope = 'mmpretrain'
 
 default_hooks = dict(
     runtime_info=dict(type='DeferredRuntimeInfoHook'),
+    branch_charts=dict(type='BranchChartsHook'),
     channels_last=dict(type='ChannelsLastHook'),
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=100),

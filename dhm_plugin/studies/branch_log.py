@@ -19,6 +19,7 @@ PANELS = (
     ('cross-entropy', 'iteration', ('loss_ce_', 'loss')),
     ('mimicking loss', 'iteration', ('loss_mimic_',)),
     ('validation accuracy (%)', 'epoch', ('branch/', 'accuracy/')),
+    ('divergence, teacher to student', 'iteration', ('kl_',)),
     ('cosine of gradients', 'iteration', ('cosine_',)),
     ('CKA of features', 'iteration', ('cka_',)),
 )
@@ -97,7 +98,7 @@ def _panel(axes: plt.Axes, title: str, unit: str, drawn: Mapping[str, Curves]) -
         for name, points in sorted(curves.items()):
             label = name if len(drawn) == 1 else f'{name}, {run}'
             axes.plot(*zip(*points), style, color=colors.get(name), label=label)
-    if 'loss' in title or title == 'cross-entropy':
+    if title.startswith(('cross-entropy', 'mimicking', 'divergence')):
         axes.set_yscale('log')
     axes.set_title(title)
     axes.set_xlabel(unit)

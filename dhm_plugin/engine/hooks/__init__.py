@@ -1,5 +1,6 @@
 """Hooks."""
 
+from .branch_charts_hook import BranchChartsHook
 from .channels_last_hook import ChannelsLastHook
 from .checkpoint_check_hook import CheckpointCheckHook
 from .compile_hook import CompileHook
@@ -9,6 +10,7 @@ from .label_check_hook import LabelCheckHook
 from .unreadable_images_hook import UnreadableImagesHook
 
 __all__ = [
+    'BranchChartsHook',
     'ChannelsLastHook',
     'CheckpointCheckHook',
     'CompileHook',

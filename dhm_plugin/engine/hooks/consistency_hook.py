@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from torch import nn
 
-from ...models import DHMClassifier
+from ...models import DHMClassifier, MimickingLoss
 from ...models.stages.checkpointing import StatisticsKept
 from ..utils import network_of
 
@@ -28,6 +28,9 @@ class ConsistencyHook(Hook):
       ignore each other, -1: they work against each other.
     - ``cka_side0_main``: the linear centered kernel alignment of their pooled features,
       from 0 (unrelated) to 1 (the same up to rotation and scale).
+
+    - ``kl_side0_main``: the divergence of the class probabilities of side0, the teacher,
+      from those of the main branch, the student, in nats; and of every other pair.
 
     They go into the log as any other scalar. Running statistics and random numbers stay
     as they are: the training is the same without the hook. It costs a forward pass, and
@@ -115,7 +118,7 @@ def measure(
         feats = network.neck.forward_branches(maps)
         target = head._targets(data_samples)
         # The class's own method: a compiled one is for the training's precision.
-        _, losses = type(head).losses_of_feats(head, feats, target)
+        logits, losses = type(head).losses_of_feats(head, feats, target)
         gradients = {
             name: _gradients(
                 sum(loss for key, loss in losses.items() if key.endswith(f'_{name}')),
@@ -131,6 +134,12 @@ def measure(
                 measured[f'cosine_stage{stage}_{a}_{b}'] = value
     for (a, x), (b, y) in combinations(zip(head.branch_names, feats), 2):
         measured[f'cka_{a}_{b}'] = cka(x.detach(), y.detach()).item()
+    with torch.no_grad():
+        divergences = MimickingLoss().divergences(logits).tolist()
+    for a, row in zip(head.branch_names, divergences):
+        for b, value in zip(head.branch_names, row):
+            if a != b:
+                measured[f'kl_{a}_{b}'] = value
     return measured
 
 

@@ -82,3 +82,11 @@ def test_refuses_what_it_cannot_measure():
         ConsistencyHook(interval=0)
     with pytest.raises(TypeError, match='a Linear, has none'):
         ConsistencyHook().before_train(SimpleNamespace(model=nn.Linear(2, 2)))
+
+
+def test_divergences_are_those_of_the_loss(build, batch):
+    model = build(DIGITS['dhm']).double().train()
+    measured = measure(model, **batch)
+    losses = model(**batch, mode='loss')
+    taught = measured['kl_side0_main'] + measured['kl_side1_main']
+    assert taught == pytest.approx(losses['loss_mimic_main'].item(), rel=1e-6)

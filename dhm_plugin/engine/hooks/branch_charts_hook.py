@@ -1,0 +1,33 @@
+"""One TensorBoard chart for all branches."""
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmengine.visualization import TensorboardVisBackend
+from mmpretrain.registry import HOOKS
+
+CHARTS = {
+    'cross-entropy': 'loss_ce_.*',
+    'mimicking loss': 'loss_mimic_.*',
+    'accuracy': 'branch/.*',
+    'divergence': 'kl_.*',
+    'cosine of gradients': 'cosine_.*',
+    'CKA of features': 'cka_.*',
+}
+
+
+@HOOKS.register_module()
+class BranchChartsHook(Hook):
+    """Show what is logged of all branches in one chart each, under *Custom scalars*.
+
+    The numbers are those of the log; without TensorBoard among the visualization backends
+    nothing happens.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        """Write the layout of the charts."""
+        for backend in runner.visualizer._vis_backends.values():
+            if isinstance(backend, TensorboardVisBackend):
+                charts = {
+                    title: ['Multiline', [names]] for title, names in CHARTS.items()
+                }
+                backend.experiment.add_custom_scalars({'branches': charts})
