@@ -67,6 +67,7 @@ setup(
             'opencv-python',
         ],
         'demo': ['scikit-learn', 'matplotlib'],
+        'study': ['scipy', 'matplotlib'],
         'export': ['timm', 'onnx', 'onnxscript', 'onnxruntime', 'safetensors'],
         'test': [
             'setuptools>=70.1',
@@ -74,6 +75,7 @@ setup(
             'pytest-xdist',
             'ruff',
             'scikit-learn',
+            'scipy',
             'matplotlib',
         ],
     },

@@ -65,6 +65,7 @@ def test_what_the_configs_say(models):
         gpus = int(model['Name'].split('xb')[0].rsplit('_', 1)[1])
         assert metadata['Batch Size'] == gpus * cfg.train_dataloader.batch_size
         data = dict(in1k='ImageNet-1k', cifar100='CIFAR-100', cifar10='CIFAR-10')
+        data['fmnist'] = 'Fashion-MNIST'
         suffix = model['Name'].rsplit('_', 1)[1]
         assert metadata['Training Data'] == data.get(suffix, "scikit-learn's digits")
 
