@@ -11,6 +11,7 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 from torch import nn
 
+from . import markdown
 from .image_shape import image_shape
 
 # Top-1 and top-5 error (%) on ImageNet as the paper reports them. It has no ResNet-34.
@@ -244,14 +245,14 @@ def table(models: list[dict]) -> str:
     ):
         keys += [f'Training {key}' for key in keys]
         titles += [f'{title} in training' for title in titles]
-    rows = [['network', 'data', *titles, 'config'], ['---'] * (len(keys) + 3)]
+    rows = []
     for model in models:
         metadata = model['Metadata']
         name = model['Name']
         numbers = [shorten(metadata[key]) for key in keys]
         data = metadata['Training Data']
         rows.append([network_name(name), data, *numbers, f'[{name}]({name}.py)'])
-    return ''.join(f'| {" | ".join(row)} |\n' for row in rows)
+    return markdown.table(['network', 'data', *titles, 'config'], *rows)
 
 
 def shorten(number: int) -> str:

@@ -16,8 +16,9 @@ from mmengine.dataset import default_collate
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import DATASETS, MODELS
 
-from dhm_plugin import DHMClassifier
+from dhm_plugin import DHMClassifier, markdown
 from dhm_plugin.checkpoints import read_state_dict
+from dhm_plugin.studies.log import read
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt
@@ -97,23 +98,12 @@ def strip_and_compare(method: str, checkpoint: Path, main: torch.Tensor) -> floa
     return accuracy
 
 
-def read_log(folder: Path) -> list[dict]:
-    """Read the scalars that the runner has logged."""
-    (path,) = folder.glob('*/vis_data/scalars.json')
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
 def plot(folders: dict[str, Path], path: Path) -> None:
     """Draw the test accuracy of each method, and the losses of DHM's branches."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout='constrained')
     for method, folder in folders.items():
-        rows = [row for row in read_log(folder) if 'accuracy/top1' in row]
-        left.plot(
-            [row['step'] for row in rows],
-            [row['accuracy/top1'] for row in rows],
-            color=COLORS[method],
-            label=method,
-        )
+        points = zip(*read(folder)['accuracy/top1'])
+        left.plot(*points, color=COLORS[method], label=method)
     left.set(
         title='Main branch, digits test split',
         xlabel='epoch',
@@ -121,13 +111,12 @@ def plot(folders: dict[str, Path], path: Path) -> None:
         ylim=(80, 100),
     )
     left.legend(frameon=False)
-    rows = [row for row in read_log(folders['DHM']) if 'loss_ce_main' in row]
+    curves = read(folders['DHM'])
     branches = {'side0': '#9ecae1', 'side1': '#4292c6', 'main': '#08306b'}
     for name, color in branches.items():
         for kind, style in (('ce', '-'), ('mimic', ':')):
             right.plot(
-                [row['step'] for row in rows],
-                [row[f'loss_{kind}_{name}'] for row in rows],
+                *zip(*curves[f'loss_{kind}_{name}']),
                 style,
                 color=color,
                 label=f'{"cross-entropy" if kind == "ce" else "mimicking"}, {name}',
@@ -163,24 +152,19 @@ def main() -> None:
         if method != 'plain':
             value = strip_and_compare(method, checkpoint, logits['main'])
             stripped = f'{value:.2f}'
-        row = {
-            name: f'{(z.argmax(1) == labels).double().mean().item() * 100:.2f}'
-            for name, z in logits.items()
-        }
-        rows.append((method, row, stripped))
-    lines = [
-        '| | main branch | side0 | side1 | stripped, as a plain network |',
-        '| --- | --- | --- | --- | --- |',
-    ]
-    for method, row, stripped in rows:
-        cells = [row.get(name, '-') for name in ('main', 'side0', 'side1')]
-        lines.append(f'| {" | ".join([method, *cells, stripped])} |')
-    table = '\n'.join(lines)
-    (args.out / 'table.md').write_text(table + '\n')
+        right = {name: (z.argmax(1) == labels).double() for name, z in logits.items()}
+        cells = [
+            f'{right[name].mean().item() * 100:.2f}' if name in right else '-'
+            for name in ('main', 'side0', 'side1')
+        ]
+        rows.append([method, *cells, stripped])
+    header = ['', 'main branch', 'side0', 'side1', 'stripped, as a plain network']
+    table = markdown.table(header, *rows)
+    (args.out / 'table.md').write_text(table)
     plot(folders, args.out / 'curves.png')
     print(
         f'\nTop-1 accuracy (%) of every branch on the {len(labels)} test images, one run '
-        f'each, which says little about which is better:\n\n{table}\n\nThe curves are in '
+        f'each, which says little about which is better:\n\n{table}\nThe curves are in '
         f'{args.out / "curves.png"}'
     )
 

@@ -2,12 +2,12 @@
 
 import platform
 from collections.abc import Sequence
-from pathlib import Path
 
 import mmengine
 import mmpretrain
 import torch
 
+from ..machine import cpu_name, device_name
 from .timing import Ratio, Times
 
 
@@ -33,9 +33,9 @@ def table(rows: Sequence[dict]) -> str:
 
 def machine() -> str:
     """Describe this machine and the versions that run on it."""
-    device = _cpu_name()
+    device = cpu_name()
     if torch.cuda.is_available():
-        device = f'{torch.cuda.get_device_name()}, {device}'
+        device = f'{device_name()}, {device}'
     return (
         f'{device}, {torch.get_num_threads()} threads; Python '
         f'{platform.python_version()}, PyTorch {torch.__version__}, mmpretrain '
@@ -61,12 +61,3 @@ def _cell(value: object) -> str:
     if not isinstance(value, float):
         return str(value)
     return f'{value:,.0f}' if value >= 1000 else f'{value:.3g}'
-
-
-def _cpu_name() -> str:
-    info = Path('/proc/cpuinfo')
-    if info.is_file():
-        for line in info.read_text().splitlines():
-            if line.startswith('model name'):
-                return line.split(':')[1].strip()
-    return platform.processor() or platform.machine()

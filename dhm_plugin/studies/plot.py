@@ -6,7 +6,7 @@ from pathlib import Path
 import matplotlib
 
 from ..checkpoints.files import written_at_once
-from .results import accuracies, paired_difference
+from .results import paired_difference, values
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt
@@ -20,21 +20,21 @@ def plot(rows: Sequence[dict[str, str]], configs: Sequence[str], path: Path) -> 
         configs (Sequence[str]): Names of the configs, in order.
         path (Path): The PNG or SVG file to write.
     """
-    configs = [config for config in configs if accuracies(rows, config)]
-    reference = accuracies(rows, configs[0])
+    configs = [config for config in configs if values(rows, config)]
+    reference = values(rows, configs[0])
     height = 1.2 + 0.45 * len(configs)
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(10, height), sharey=True, layout='constrained'
     )
     for place, config in enumerate(configs):
-        values = accuracies(rows, config)
-        mean = sum(values.values()) / len(values)
-        left.plot(values.values(), [place] * len(values), 'o', color='#1f77b4', alpha=0.5)
+        main = values(rows, config)
+        mean = sum(main.values()) / len(main)
+        left.plot(main.values(), [place] * len(main), 'o', color='#1f77b4', alpha=0.5)
         left.plot([mean] * 2, [place - 0.3, place + 0.3], color='black')
-        shared = sorted(values.keys() & reference.keys())
+        shared = sorted(main.keys() & reference.keys())
         if place and shared:
-            differences = [values[seed] - reference[seed] for seed in shared]
-            mean, half, seeds = paired_difference(values, reference)
+            differences = [main[seed] - reference[seed] for seed in shared]
+            mean, half, seeds = paired_difference(main, reference)
             right.plot(differences, [place] * seeds, 'o', color='#d62728', alpha=0.5)
             if seeds > 1:
                 right.errorbar(mean, place, xerr=half, color='black', capsize=4)

@@ -7,9 +7,12 @@ from pathlib import Path
 
 from scipy import stats
 
+from .. import markdown
 from ..checkpoints.files import written_at_once
 
 FIRST = ('config', 'seed', 'epochs', 'seconds', 'main')
+# The beginnings of the names of what ConsistencyHook measures.
+MEASURES = ('cosine_', 'cka_')
 LAST = ('device', 'dhm_plugin', 'mmpretrain', 'mmengine', 'torch')
 
 
@@ -31,7 +34,8 @@ def add(path: Path, row: dict) -> None:
     rows = [*read(path), {key: str(value) for key, value in row.items()}]
     rows.sort(key=lambda row: int(row['seed']))
     names = {name for row in rows for name in row} - {*FIRST, *LAST}
-    columns = [*FIRST, *sorted(names - {'ensemble'}), *(names & {'ensemble'}), *LAST]
+    order = sorted(names, key=lambda name: (name.startswith(MEASURES), len(name), name))
+    columns = [*FIRST, *order, *LAST]
     with written_at_once(path) as temporary, temporary.open('w', newline='') as file:
         writer = csv.DictWriter(file, columns, restval='', lineterminator='\n')
         writer.writeheader()
@@ -40,17 +44,23 @@ def add(path: Path, row: dict) -> None:
 
 def branches(rows: Sequence[dict[str, str]]) -> list[str]:
     """Name the columns with accuracies: the main branch, side branches, ensemble."""
-    return [name for name in rows[0] if name == 'main' or name not in {*FIRST, *LAST}]
+    others = {*FIRST, *LAST, *measures(rows)}
+    return [name for name in rows[0] if name == 'main' or name not in others]
 
 
-def accuracies(
-    rows: Sequence[dict[str, str]], config: str, branch: str = 'main'
+def measures(rows: Sequence[dict[str, str]]) -> list[str]:
+    """Name the columns with the consistency of the branches."""
+    return [name for name in rows[0] if name.startswith(MEASURES)]
+
+
+def values(
+    rows: Sequence[dict[str, str]], config: str, column: str = 'main'
 ) -> dict[int, float]:
-    """Give the accuracies of a config's branch, in percent, by seed."""
+    """Give a config's numbers by seed: a branch's accuracy in percent, or a measure."""
     return {
-        int(row['seed']): float(row[branch])
+        int(row['seed']): float(row[column])
         for row in rows
-        if row['config'] == config and row.get(branch)
+        if row['config'] == config and row.get(column)
     }
 
 
@@ -60,8 +70,8 @@ def paired_difference(
     """Compare two configs on the seeds that both have.
 
     Args:
-        ours (dict[int, float]): Accuracies by seed.
-        theirs (dict[int, float]): Accuracies by seed.
+        ours (dict[int, float]): Numbers by seed.
+        theirs (dict[int, float]): Numbers by seed.
 
     Returns:
         tuple[float, float, int]: Mean difference; half the width of its 95% confidence
@@ -94,27 +104,54 @@ def table(rows: Sequence[dict[str, str]], configs: Sequence[str]) -> str:
         str: The table; accuracies in percent, mean ± standard deviation.
     """
     names = branches(rows)
-    reference = accuracies(rows, configs[0])
-    lines = [
-        ['config', 'seeds', *names, f'main - that of {configs[0]} (95% interval)'],
-    ]
-    lines.append(['---'] * len(lines[0]))
+    reference = values(rows, configs[0])
+    header = ['config', 'seeds', *names, f'main - that of {configs[0]} (95% interval)']
+    lines = []
     for config in configs:
-        main = accuracies(rows, config)
+        main = values(rows, config)
         if not main:
             continue
-        cells = [_mean(accuracies(rows, config, name)) for name in names]
+        cells = [_mean(values(rows, config, name)) for name in names]
         compared = '-'
         if config != configs[0] and main.keys() & reference.keys():
             mean, half, seeds = paired_difference(main, reference)
             compared = f'{mean:+.2f} ± {half:.2f} ({seeds} seeds)'
         lines.append([config, str(len(main)), *cells, compared])
-    return ''.join(f'| {" | ".join(line)} |\n' for line in lines)
+    return markdown.table(header, *lines)
 
 
-def _mean(values: dict[int, float]) -> str:
-    if not values:
+def consistency_table(rows: Sequence[dict[str, str]], configs: Sequence[str]) -> str:
+    """Lay out how consistent the branches were, on the average of the training.
+
+    Args:
+        rows (Sequence[dict[str, str]]): Of the CSV file.
+        configs (Sequence[str]): Names of the configs, in order; all are compared with
+            the first one that was measured.
+
+    Returns:
+        str: The table; mean ± standard deviation, then the differences from the first
+        one with their 95% intervals. Empty if nothing was measured.
+    """
+    names = measures(rows)
+    measured = [name for name in configs if any(values(rows, name, m) for m in names)]
+    if not measured:
+        return ''
+    lines = []
+    for config in measured:
+        lines.append([config, *(_mean(values(rows, config, name)) for name in names)])
+    for config in measured[1:]:
+        cells = []
+        for name in names:
+            pair = (values(rows, each, name) for each in (config, measured[0]))
+            mean, half, _ = paired_difference(*pair)
+            cells.append(f'{mean:+.2f} ± {half:.2f}')
+        lines.append([f'{config} - {measured[0]} (95% interval)', *cells])
+    return '\n' + markdown.table(['config', *names], *lines)
+
+
+def _mean(by_seed: dict[int, float]) -> str:
+    if not by_seed:
         return '-'
-    numbers = list(values.values())
+    numbers = list(by_seed.values())
     spread = f' ± {statistics.stdev(numbers):.2f}' if len(numbers) > 1 else ''
     return f'{statistics.mean(numbers):.2f}{spread}'

@@ -1,9 +1,9 @@
 """One training of a study: a config and a seed."""
 
 import ctypes
-import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -17,9 +17,12 @@ from mmengine.config import Config
 from mmpretrain.registry import MODELS
 
 from ..checkpoints.files import write_checkpoint
+from ..machine import device_name
 from ..models import MultiBranchClsHead
 from ..stock_tools import stock_tool
 from ..version import __version__
+from .log import read
+from .results import MEASURES
 
 DERIVED = """_base_ = {base!r}
 
@@ -32,6 +35,10 @@ EVERY_BRANCH = """
 model = dict(neck=dict(eval_branches=True))
 val_evaluator = [dict(type='Accuracy', topk=(1,)), dict(type='BranchAccuracy')]
 """
+CONSISTENCY = """
+default_hooks['consistency'] = dict(type='ConsistencyHook', interval={interval})
+default_hooks['logger'] = dict(interval={interval})
+"""
 
 
 @dataclass(frozen=True)
@@ -43,12 +50,16 @@ class Training:
         seed (int): Of initial weights, order of images and augmentation.
         folder (Path): Of the study.
         options (tuple[str, ...]): ``KEY=VALUE``, as ``--cfg-options`` takes them.
+        consistency (int): Iterations between two measurements of
+            :class:`~dhm_plugin.ConsistencyHook`, if there are side branches. Defaults to
+            0: none.
     """
 
     config: Path
     seed: int
     folder: Path
     options: tuple[str, ...] = ()
+    consistency: int = 0
 
     @property
     def name(self) -> str:
@@ -75,6 +86,8 @@ class Training:
         text = DERIVED.format(base=str(self.config.resolve()), seed=self.seed)
         if _has_branches(self.config):
             text += EVERY_BRANCH
+            if self.consistency:
+                text += CONSISTENCY.format(interval=self.consistency)
         config.write_text(text)
         command = [sys.executable, stock_tool('train.py'), str(config)]
         command += ['--work-dir', str(self.work_dir)]
@@ -102,36 +115,31 @@ class Training:
             )
 
     def result(self) -> dict:
-        """Read what came out of the last epoch.
+        """Read what came out: accuracies of the last epoch, consistency on average.
 
         Returns:
             dict: A row of the study's CSV file.
         """
-        rows = {}
-        for path in sorted(self.work_dir.glob('*/vis_data/scalars.json')):
-            for row in map(json.loads, path.read_text().splitlines()):
-                kind = 'train' if 'loss' in row else 'val'
-                rows[kind, row['step']] = row  # a resumed training repeats some
-        train = sorted(step for kind, step in rows if kind == 'train')
-        last = max(step for kind, step in rows if kind == 'val')
-        seconds = sum(
-            (step - before) * rows['train', step]['time']
-            for before, step in zip([0, *train], train)
-        )
-        final = rows['val', last]
-        accuracies = {'main': final['accuracy/top1']}
-        for key, value in final.items():
+        curves = read(self.work_dir)
+        epochs, accuracy = curves['accuracy/top1'][-1]
+        numbers = {'main': accuracy}
+        for key, points in curves.items():
             if key.startswith('branch/') and key != 'branch/main_top1':
-                accuracies[key.removeprefix('branch/').removesuffix('_top1')] = value
+                name = key.removeprefix('branch/').removesuffix('_top1')
+                numbers[name] = points[-1][1]
+            elif key.startswith(MEASURES):
+                numbers[key] = statistics.mean(value for _, value in points)
+        seconds = iterations = 0
+        for iteration, time in curves['time']:
+            seconds += (iteration - iterations) * time
+            iterations = iteration
         return {
             'config': self.name,
             'seed': self.seed,
-            'epochs': last,
+            'epochs': epochs,
             'seconds': round(seconds, 1),
-            **{name: round(value, 4) for name, value in accuracies.items()},
-            'device': torch.cuda.get_device_name()
-            if torch.cuda.is_available()
-            else 'CPU',
+            **{name: round(value, 4) for name, value in numbers.items()},
+            'device': device_name(),
             'dhm_plugin': __version__,
             'mmpretrain': mmpretrain.__version__,
             'mmengine': mmengine.__version__,

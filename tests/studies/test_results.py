@@ -39,9 +39,9 @@ def test_csv_keeps_every_row(rows, tmp_path):
         ('1', 'dhm'),
         ('2', 'plain'),
     ]
-    assert results.accuracies(rows, 'plain') == {0: 90.0, 1: 91.0, 2: 95.0}
-    assert results.accuracies(rows, 'plain', 'side0') == {}
-    assert results.accuracies(rows, 'dhm', 'side0') == {0: 80.0, 1: 81.0}
+    assert results.values(rows, 'plain') == {0: 90.0, 1: 91.0, 2: 95.0}
+    assert results.values(rows, 'plain', 'side0') == {}
+    assert results.values(rows, 'dhm', 'side0') == {0: 80.0, 1: 81.0}
 
 
 def test_interval_is_that_of_a_paired_t_test():
@@ -71,6 +71,28 @@ def test_table(rows):
         '+1.25 ± 9.53 (2 seeds) |'
     )
     assert len(lines) == 4
+
+
+def test_consistency_table(tmp_path):
+    path = tmp_path / 'results.csv'
+    for config, cosines in (('plain', ()), ('dsl', (0.1, 0.3)), ('dhm', (0.4, 0.4))):
+        for seed in (0, 1):
+            row = dict(config=config, seed=seed, epochs=1, seconds=2.0, main=90.0)
+            for cosine in cosines[seed : seed + 1]:
+                row.update(side0=80.0, cosine_stage0_side0_main=cosine)
+            results.add(path, {**row, **VERSIONS})
+    rows = results.read(path)
+    assert results.branches(rows) == ['main', 'side0']
+    configs = ['plain', 'dsl', 'dhm']
+    assert results.consistency_table(rows, configs).splitlines() == [
+        '',
+        '| config | cosine_stage0_side0_main |',
+        '| --- | --- |',
+        '| dsl | 0.20 ± 0.14 |',
+        '| dhm | 0.40 ± 0.00 |',
+        '| dhm - dsl (95% interval) | +0.20 ± 1.27 |',
+    ]
+    assert results.consistency_table(rows, ['plain']) == ''
 
 
 @pytest.mark.parametrize('name', ['plot.png', 'plot.svg'])

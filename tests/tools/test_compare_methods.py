@@ -23,7 +23,8 @@ def rows_of(folder):
 
 
 def command(folder, epochs):
-    options = ['--seeds', '1', '--jobs', '1', '--cfg-options', *SHORT]
+    options = ['--seeds', '1', '--jobs', '1', '--consistency', '2']
+    options += ['--cfg-options', *SHORT]
     options.append(f'train_cfg.max_epochs={epochs}')
     return [str(part) for part in (COMPARE, PLAIN, DHM, '--out', folder, *options)]
 
@@ -52,6 +53,8 @@ def test_goes_on_where_it_was_killed(python, tool_env, tmp_path):
     assert rows[0].items() >= before[0].items()
     assert [row['config'] for row in rows] == [PLAIN.stem, DHM.stem]
     assert [row['epochs'] for row in rows] == ['6', '6']
+    assert rows[0]['cosine_stage0_side0_main'] == ''
+    assert -1 < float(rows[1]['cosine_stage0_side0_main']) < 1
     assert '[2/2] resnet20_dhm_1xb64_digits, seed 0: ' in text
     assert 'Load checkpoint from' in (run / 'train.log').read_text()
     assert '| resnet20_dhm_1xb64_digits | 1 | ' in (tmp_path / 'results.md').read_text()

@@ -44,6 +44,13 @@ def parse_args() -> argparse.Namespace:
         help='trainings at once; default: one a core, or one on a GPU',
     )
     parser.add_argument(
+        '--consistency',
+        type=int,
+        default=0,
+        metavar='N',
+        help='measure the consistency of the branches every N iterations; default: never',
+    )
+    parser.add_argument(
         '--cfg-options',
         nargs='+',
         default=[],
@@ -91,7 +98,9 @@ def main() -> None:
     init_default_scope('mmpretrain')
     csv = args.out / 'results.csv'
     trainings = [
-        Training(config, seed, args.out.resolve(), tuple(args.cfg_options))
+        Training(
+            config, seed, args.out.resolve(), tuple(args.cfg_options), args.consistency
+        )
         for seed in range(args.seeds)
         for config in args.configs
     ]
@@ -101,7 +110,7 @@ def main() -> None:
         sys.exit(f'compare_methods.py: {error}')
     rows = results.read(csv)
     names = [config.stem for config in args.configs]
-    text = results.table(rows, names)
+    text = results.table(rows, names) + results.consistency_table(rows, names)
     (args.out / 'results.md').write_text(text)
     plot(rows, names, args.out / 'results.png')
     print(f'\n{text}\nThe plot is {args.out / "results.png"}')

@@ -5,7 +5,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from dhm_plugin.studies.branch_log import draw, read
+from dhm_plugin.studies.branch_plot import draw
+from dhm_plugin.studies.log import read
 
 
 def parse_args() -> argparse.Namespace:

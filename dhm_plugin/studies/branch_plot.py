@@ -1,18 +1,15 @@
-"""Reads and draws what a training has logged of every branch."""
+"""Draws what trainings have logged of every branch."""
 
-import json
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
 
 from ..checkpoints.files import written_at_once
+from .log import Curves
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt
-
-Curves = dict[str, list[tuple[int, float]]]
 
 # Title, unit of the x axis, and the beginnings of the names of the curves.
 PANELS = (
@@ -25,34 +22,12 @@ PANELS = (
 )
 
 
-def read(work_dir: Path) -> Curves:
-    """Read the JSON logs of a work folder; a resumed training has several.
-
-    Args:
-        work_dir (Path): As of ``--work-dir``.
-
-    Returns:
-        dict[str, list[tuple[int, float]]]: Name of a scalar to its points.
-
-    Raises:
-        ValueError: If there is no log, or nothing in it.
-    """
-    points: dict[str, dict[int, float]] = defaultdict(dict)
-    for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        for row in map(json.loads, path.read_text().splitlines()):
-            for key, value in row.items():
-                if key not in ('step', 'epoch', 'iter') and 'step' in row:
-                    points[key][row['step']] = value
-    if not points:
-        raise ValueError(f'{work_dir}: there is no log in */vis_data/scalars.json')
-    return {key: sorted(values.items()) for key, values in points.items()}
-
-
 def draw(runs: Mapping[str, Curves], path: Path) -> None:
     """Draw all branches of one or several trainings, one panel a kind of number.
 
     Args:
-        runs (Mapping[str, Curves]): Name of a training to what :func:`read` gave.
+        runs (Mapping[str, Curves]): Name of a training to what
+            :func:`dhm_plugin.studies.log.read` gave.
         path (Path): The PNG or SVG file to write.
 
     Raises:

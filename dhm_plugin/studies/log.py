@@ -1,0 +1,34 @@
+"""Reads the JSON logs of MMEngine."""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+Curves = dict[str, list[tuple[int, float]]]
+
+
+def read(work_dir: Path) -> Curves:
+    """Read the logs of a work folder; a resumed training has several, and repeats some.
+
+    Args:
+        work_dir (Path): As of ``--work-dir``.
+
+    Returns:
+        dict[str, list[tuple[int, float]]]: Name of a scalar to its points. Those of the
+        training are at an iteration, those of the validation at an epoch; ``time`` and
+        ``data_time`` are the training's.
+
+    Raises:
+        ValueError: If there is no log, or nothing in it.
+    """
+    points: dict[str, dict[int, float]] = defaultdict(dict)
+    for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
+        for row in map(json.loads, path.read_text().splitlines()):
+            unused = {'step', 'epoch', 'iter'}
+            if 'loss' not in row:
+                unused |= {'time', 'data_time'}
+            for key in row.keys() - unused:
+                points[key][row['step']] = row[key]
+    if not points:
+        raise ValueError(f'{work_dir}: there is no log in */vis_data/scalars.json')
+    return {key: sorted(values.items()) for key, values in points.items()}
