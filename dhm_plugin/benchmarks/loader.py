@@ -3,7 +3,6 @@
 import copy
 import os
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from torchvision import datasets, transforms
 
 from ..image_shape import image_shape, preprocessor_of
 from .synthetic import write_jpegs
-from .timing import Times
+from .timing import in_turns
 
 JPEGS = 1000
 SMALL_IMAGES = 10000
@@ -42,15 +41,8 @@ def measure(path: str | Path, repeats: int = 7) -> list[dict]:
         else:
             write_jpegs(Path(folder), JPEGS)
             number, epochs = JPEGS, _files(cfg, Path(folder))
-        seconds = {name: [] for name in epochs}
-        for repeat in range(-1, repeats):
-            for name, epoch in epochs.items():
-                started = time.perf_counter()
-                epoch()
-                if repeat >= 0:
-                    seconds[name].append(time.perf_counter() - started)
-        del epochs
-    times = {name: Times(values) for name, values in seconds.items()}
+        times = in_turns(epochs, repeats)
+        del epochs  # and with them the workers that read the folder
     reference = next(iter(times))
     return [
         {

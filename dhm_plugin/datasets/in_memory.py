@@ -44,15 +44,14 @@ class InMemoryDataset:
                 f'{self.name}: the data set has a pipeline; leave it out, and let the '
                 "data preprocessor augment: dict(type='CropFlipPreprocessor')"
             )
-        self.full_init()
+        self._read()
 
     @property
     def metainfo(self) -> dict:
         """The data set's meta information, with its ``classes``."""
         return self.dataset.metainfo
 
-    def full_init(self) -> None:
-        """Read the data set."""
+    def _read(self) -> None:
         self.dataset.full_init()
         infos = [self.dataset.get_data_info(i) for i in range(len(self.dataset))]
         shapes = sorted({np.shape(info.get('img')) for info in infos})
@@ -64,14 +63,11 @@ class InMemoryDataset:
         images = np.stack([info['img'] for info in infos])
         images = torch.from_numpy(images).reshape(*images.shape[:3], -1)
         labels = torch.tensor([int(info['gt_label']) for info in infos])
-        device = get_device()
-        if device == 'cuda':
+        if get_device() == 'cuda':
             free, _ = torch.cuda.mem_get_info()
-            if images.nbytes * _SHARE > free:
-                device = 'cpu'
-        else:
-            device = 'cpu'
-        self.images, self.labels = images.to(device), labels.to(device)
+            if images.nbytes * _SHARE <= free:
+                images, labels = images.cuda(), labels.cuda()
+        self.images, self.labels = images, labels
 
     def get_data_info(self, idx: int) -> dict:
         """Give image, label and what else the data set knows of an image."""

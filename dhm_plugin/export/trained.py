@@ -10,6 +10,7 @@ from mmpretrain.registry import MODELS
 from torch import nn
 
 from ..checkpoints import SIDE_BRANCH_PREFIXES, CheckpointError, read_state_dict
+from ..checkpoints.compare import differing_weights
 from ..image_shape import image_shape, preprocessor_of
 from ..models import DHMClassifier
 
@@ -96,14 +97,7 @@ def _check_weights(weights: dict, expected: dict, checkpoint: str | Path) -> Non
             f'{checkpoint}: has {len(weights[key])} classes, but the config has '
             f'{len(expected[key])}; set model.head.num_classes={len(weights[key])}'
         )
-    differing = [
-        f'{key} is {tuple(weights[key].shape) if key in weights else "missing"}, it must '
-        f'be {tuple(expected[key].shape) if key in expected else "absent"}'
-        for key in {**expected, **weights}
-        if key not in weights
-        or key not in expected
-        or weights[key].shape != expected[key].shape
-    ]
+    differing = differing_weights(weights, expected)
     if differing:
         raise CheckpointError(
             f'{checkpoint}: is of another network than the config: {len(differing)} '

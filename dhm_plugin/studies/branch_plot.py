@@ -15,7 +15,7 @@ from matplotlib import pyplot as plt
 PANELS = (
     ('cross-entropy', 'iteration', ('loss_ce_', 'loss')),
     ('mimicking loss', 'iteration', ('loss_mimic_',)),
-    ('validation accuracy (%)', 'epoch', ('branch/', 'accuracy/')),
+    ('validation top-1 accuracy (%)', 'epoch', ('branch/', 'accuracy/top1')),
     ('divergence, teacher to student', 'iteration', ('kl_',)),
     ('cosine of gradients', 'iteration', ('cosine_',)),
     ('CKA of features', 'iteration', ('cka_',)),
@@ -57,7 +57,7 @@ def _chosen(curves: Curves, prefixes: Sequence[str]) -> Curves:
     """Give the curves of the first prefix that there is, named without it."""
     for prefix in prefixes:
         chosen = {
-            key.removeprefix(prefix) or 'main': points
+            key.removeprefix(prefix).removesuffix('_top1') or 'main': points
             for key, points in curves.items()
             if key.startswith(prefix)
         }

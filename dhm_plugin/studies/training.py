@@ -16,6 +16,7 @@ import torch
 from mmengine.config import Config
 from mmpretrain.registry import MODELS
 
+from ..checkpoints.compare import differing_weights
 from ..checkpoints.files import write_checkpoint
 from ..machine import device_name
 from ..models import MultiBranchClsHead
@@ -163,14 +164,12 @@ def initial_weights(configs: Sequence[Path], seed: int, folder: Path) -> Path:
     """
     weights, *others = (_main_branch(config, seed) for config in configs)
     for config, other in zip(configs[1:], others):
-        shapes, expected = (
-            {key: value.shape for key, value in state.items()}
-            for state in (other, weights)
-        )
-        if shapes != expected:
+        differing = differing_weights(other, weights)
+        if differing:
             raise ValueError(
                 f'{config}: its main branch is not that of {configs[0]}; compared are '
-                'networks that are the same without side branches'
+                'networks that are the same without side branches. '
+                f'{len(differing)} weights differ, the first: {differing[0]}'
             )
     path = folder / 'initial_weights' / f'seed{seed}.pth'
     write_checkpoint({'state_dict': weights}, path)

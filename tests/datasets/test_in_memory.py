@@ -7,6 +7,8 @@ from mmpretrain.registry import DATASETS
 
 from dhm_plugin import Digits, InMemoryDataset
 
+INFO = dict(img=np.zeros((8, 8), np.uint8), gt_label=0)
+
 
 @pytest.fixture
 def dataset():
@@ -54,6 +56,22 @@ def test_an_epoch_of_a_stock_loader(collate, num_workers):
     expected = [digits.get_data_info(i)['gt_label'] for i in range(360)]
     assert labels != expected
     assert sorted(labels) == sorted(expected)
+
+
+def test_reads_once(monkeypatch):
+    calls = []
+    monkeypatch.setattr(Digits, 'get_data_info', lambda self, i: calls.append(i) or INFO)
+    Runner.build_dataloader(
+        dict(
+            batch_size=100,
+            num_workers=0,
+            dataset=dict(
+                type='InMemoryDataset', dataset=dict(type='Digits', split='test')
+            ),
+            sampler=dict(type='DefaultSampler', shuffle=True),
+        )
+    )
+    assert calls == list(range(360))
 
 
 def test_refuses_a_pipeline_and_images_on_disk(tmp_path):

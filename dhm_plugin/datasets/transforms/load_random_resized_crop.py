@@ -29,13 +29,13 @@ _MARGIN = 1.25
 class LoadRandomResizedCrop(LoadReadableImage):
     """Load an image from file, and crop and resize it at random.
 
-    The same distribution, and but for rounding (2 of 255 grey levels) the same pixels,
-    as ``LoadReadableImage`` and ``RandomResizedCrop(backend='pillow')``, in a third to a
-    half of the time: JPEGs are decoded by libjpeg-turbo through simplejpeg where it is
-    installed, at 1/2, 1/4 or 1/8 where the crop is so large, and resized by PyTorch's
-    vectorized bilinear filter. A crop at reduced scale begins at a whole pixel of it,
-    and is sharper by about 1 grey level in the mean. Any other image is decoded by
-    Pillow. Unreadable images are skipped, named and counted.
+    The same distribution, and but for rounding (2 of 255 grey levels) the same pixels, as
+    ``LoadReadableImage`` and ``RandomResizedCrop(backend='pillow')``. JPEGs are decoded
+    by libjpeg-turbo through simplejpeg where it is installed, at 1/2, 1/4 or 1/8 where
+    the crop is so large, and resized by PyTorch's vectorized bilinear filter. A crop at
+    reduced scale begins at a whole pixel of it, and is sharper by about 1 grey level in
+    the mean. Any other image is decoded by Pillow. Unreadable images are skipped, named
+    and counted.
 
     Args:
         scale (int | tuple[int, int]): Height and width of the result, in pixels.

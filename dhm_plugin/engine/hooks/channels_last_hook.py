@@ -1,5 +1,6 @@
 """Puts the network into the memory format that convolutions are fastest in."""
 
+import copy
 from typing import Any
 
 import torch
@@ -55,8 +56,10 @@ def _in_default_layout(value: Any) -> Any:
     """Copy nested containers, their tensors only where needed."""
     if isinstance(value, torch.Tensor):
         return value.contiguous()
-    if isinstance(value, dict):
-        return {key: _in_default_layout(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_in_default_layout(item) for item in value]
+    if isinstance(value, dict | list):
+        # A copy keeps the type, and the versions that a state dict has as an attribute.
+        copied = copy.copy(value)
+        for key in value if isinstance(value, dict) else range(len(value)):
+            copied[key] = _in_default_layout(value[key])
+        return copied
     return value

@@ -5,6 +5,7 @@ from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
 
 from ...checkpoints import SIDE_BRANCH_PREFIXES
+from ...checkpoints.compare import differing_weights
 from ..utils import network_of
 
 
@@ -30,15 +31,15 @@ class CheckpointCheckHook(Hook):
         weights = checkpoint.get('state_dict', checkpoint)
         found = {key.removeprefix('module.'): value for key, value in weights.items()}
         optional = () if training else SIDE_BRANCH_PREFIXES
-        differing = [
-            f'{key} is {tuple(found[key].shape) if key in found else "missing"}, it must '
-            f'be {tuple(value.shape)}'
+        expected = {
+            key: value
             for key, value in network_of(runner).state_dict().items()
             # Checkpoints of PyTorch before 0.4.1 do not have it.
             if not key.endswith('num_batches_tracked')
-            and not (key not in found and key.startswith(optional))
-            and (key not in found or found[key].shape != value.shape)
-        ]
+            and (key in found or not key.startswith(optional))
+        }
+        found = {key: found[key] for key in expected if key in found}
+        differing = differing_weights(found, expected)
         if differing:
             raise ValueError(
                 f'The checkpoint is of another network than the config: {len(differing)} '

@@ -28,7 +28,6 @@ class ConsistencyHook(Hook):
       ignore each other, -1: they work against each other.
     - ``cka_side0_main``: the linear centered kernel alignment of their pooled features,
       from 0 (unrelated) to 1 (the same up to rotation and scale).
-
     - ``kl_side0_main``: the divergence of the class probabilities of side0, the teacher,
       from those of the main branch, the student, in nats; and of every other pair.
 

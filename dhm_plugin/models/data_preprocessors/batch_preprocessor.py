@@ -61,12 +61,15 @@ class BatchPreprocessor(ClsDataPreprocessor):
         Returns:
             dict: ``inputs``, float32 (N, C, H, W), and ``data_samples``.
         """
-        inputs = data['inputs']
-        if isinstance(inputs, torch.Tensor):
-            inputs = self._normalized(inputs)
-        else:
-            inputs = [self._normalized(image) for image in inputs]
+        inputs = self._network_inputs(data['inputs'], training)
         return super().forward({**data, 'inputs': inputs}, training)
+
+    def _network_inputs(
+        self, inputs: torch.Tensor | Sequence[torch.Tensor], training: bool
+    ) -> torch.Tensor | list[torch.Tensor]:
+        if isinstance(inputs, torch.Tensor):
+            return self._normalized(inputs)
+        return [self._normalized(image) for image in inputs]
 
     def _normalized(self, images: torch.Tensor) -> torch.Tensor:
         """Turn uint8 (..., C, H, W) into float32."""

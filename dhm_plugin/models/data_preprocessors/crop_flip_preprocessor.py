@@ -87,26 +87,20 @@ class CropFlipPreprocessor(BatchPreprocessor):
         Raises:
             ValueError: If the padded images are smaller than the crop.
         """
-        if data['inputs'][0].ndim != 4:
-            return super().forward(data, training)
-        images = data['inputs'][0].to(self.device, non_blocking=True)
-        labels = data['data_samples'][0].gt_label.to(self.device, non_blocking=True)
-        if training:
-            images = self._crop_and_flip(images)
-        inputs = self._normalized_batch(images)
-        if training and not self.to_onehot:
-            return {
-                'inputs': inputs,
-                'data_samples': [DataSample().set_gt_label(labels)],
-            }
-        samples = [DataSample().set_gt_label(label) for label in labels.split(1)]
-        if self.to_onehot:
-            scores = F.one_hot(labels, self.num_classes).float()
-            if training and self.batch_augments is not None:
-                inputs, scores = self.batch_augments(inputs, scores)
-            for sample, score in zip(samples, scores):
-                sample.set_gt_score(score)
-        return {'inputs': inputs, 'data_samples': samples}
+        one_sample_an_image = not training or self.to_onehot
+        if data['inputs'][0].ndim == 4 and one_sample_an_image:
+            (batch,) = data['data_samples']
+            samples = [DataSample().set_gt_label(x) for x in batch.gt_label.split(1)]
+            data = {**data, 'data_samples': samples}
+        return super().forward(data, training)
+
+    def _network_inputs(
+        self, inputs: torch.Tensor | Sequence[torch.Tensor], training: bool
+    ) -> torch.Tensor | list[torch.Tensor]:
+        if inputs[0].ndim != 4:
+            return super()._network_inputs(inputs, training)
+        images = inputs[0].to(self.device, non_blocking=True)
+        return self._normalized_batch(self._crop_and_flip(images) if training else images)
 
     def _crop_and_flip(self, images: torch.Tensor) -> torch.Tensor:
         size, pad = self.crop_size, self.padding

@@ -16,6 +16,7 @@ def test_trains_as_in_the_default_layout(method, train, history, tmp_path):
     path = tmp_path / 'channels_last' / 'epoch_1.pth'
     saved = torch.load(path, weights_only=True)['state_dict']
     assert saved.keys() == runner.model.state_dict().keys()
+    assert saved._metadata == runner.model.state_dict()._metadata
     assert all(tensor.is_contiguous() for tensor in saved.values())
     for key, tensor in runner.model.state_dict().items():
         assert torch.equal(tensor, saved[key])
