@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Everything that needs a GPU: first the tests, then, if they pass, the measurements.
+# Everything that needs a GPU: first the tests, then, if they pass, the measurements and
+# the study. Stopped and started again, it goes on where it was.
 # Usage: tools/misc/gpu_report.sh OUT
 set -euo pipefail
 if [[ $# != 1 ]]; then
@@ -9,6 +10,7 @@ fi
 out=$(realpath -m "$1")
 cd "$(dirname "$0")/../.."
 mkdir -p "$out"
+rm -f "$out/failed.txt"
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
 python -c 'import torch, sys; sys.exit(not torch.cuda.is_available() and "there is no GPU")'
 nvidia-smi >"$out/nvidia-smi.txt"
@@ -17,6 +19,7 @@ python -m pytest -q tests/test_gpu.py tests/models/losses tests/engine | tee "$o
 measure() {
     local name=$1
     shift
+    [[ -s $out/$name.json ]] && return
     echo "== $name: $*"
     timeout 300 python tools/analysis_tools/benchmark.py "$@" --json "$out/$name.json" \
         | tee "$out/$name.md" || echo "$name failed" | tee -a "$out/failed.txt"
@@ -29,3 +32,12 @@ measure train_resnet50 train configs/dhm/resnet50_dhm_8xb32_in1k.py --batch-size
 measure loader_cifar loader configs/dhm/resnet32_dhm_1xb128_cifar100.py
 measure loader_imagenet loader
 measure infer infer configs/dhm/resnet50_dhm_8xb32_in1k.py --batch-size 256
+
+if [[ ! -d data/fashion_mnist ]]; then
+    echo "No study: tools/dataset_converters/prepare_fashion_mnist.py prepares its data" >&2
+    exit 1
+fi
+python tools/analysis_tools/compare_methods.py --out "$out/fmnist" --seeds 5 --jobs 4 \
+    --consistency 100 configs/plain/resnet20_1xb128_fmnist.py \
+    configs/dsl/resnet20_dsl_1xb128_fmnist.py configs/dhm/resnet20_dhm_1xb128_fmnist.py
+[[ ! -e $out/failed.txt ]]
