@@ -14,7 +14,7 @@ version = re.search(
 
 # What MIM expects in .mim of the installed package.
 carried = {
-    'configs': ('.py', '.yml', '.md', '.svg'),
+    'configs': ('.py', '.yml', '.md', '.svg', '.png', '.csv'),
     'tools': ('.py', '.sh'),
     'model-index.yml': ('.yml',),
 }

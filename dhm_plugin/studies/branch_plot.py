@@ -1,5 +1,6 @@
 """Draws what trainings have logged of every branch."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +21,22 @@ PANELS = (
     ('cosine of gradients', 'iteration', ('cosine_',)),
     ('CKA of features', 'iteration', ('cka_',)),
 )
+
+
+def run_names(work_dirs: Sequence[Path]) -> list[str]:
+    """Name trainings by what differs in the paths of their folders.
+
+    Args:
+        work_dirs (Sequence[Path]): As of ``--work-dir``.
+
+    Returns:
+        list[str]: ``dhm/seed0`` and ``dsl/seed0`` of two; the last part of a single one.
+    """
+    folders = [folder.resolve() for folder in work_dirs]
+    if len(folders) == 1:
+        return [folders[0].name]
+    common = os.path.commonpath(folders)
+    return [folder.relative_to(common).as_posix() for folder in folders]
 
 
 def draw(runs: Mapping[str, Curves], path: Path) -> None:

@@ -5,7 +5,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from dhm_plugin.studies.branch_plot import draw
+from dhm_plugin.studies.branch_plot import draw, run_names
 from dhm_plugin.studies.log import read
 
 
@@ -23,7 +23,8 @@ def main() -> None:
     """Read the logs and draw."""
     args = parse_args()
     try:
-        draw({folder.name: read(folder) for folder in args.work_dirs}, args.out)
+        names = run_names(args.work_dirs)
+        draw(dict(zip(names, map(read, args.work_dirs))), args.out)
     except (ValueError, OSError) as error:
         sys.exit(f'plot_branches.py: {error}')
     print(args.out)
