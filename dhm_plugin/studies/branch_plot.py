@@ -18,7 +18,8 @@ PANELS = (
     ('mimicking loss', 'iteration', ('loss_mimic_',)),
     ('validation top-1 accuracy (%)', 'epoch', ('branch/', 'accuracy/top1')),
     ('divergence, teacher to student', 'iteration', ('kl_',)),
-    ('cosine of gradients', 'iteration', ('cosine_',)),
+    ('cosine of gradients, whole loss', 'iteration', ('cosine_stage',)),
+    ('cosine of gradients, cross-entropy', 'iteration', ('cosine_ce_stage',)),
     ('CKA of features', 'iteration', ('cka_',)),
 )
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shutil
 import signal
 import statistics
 import subprocess
@@ -25,11 +26,12 @@ from ..version import __version__
 from .log import read
 from .results import MEASURES
 
+# Two checkpoints: MMEngine removes the old one before the new one is written.
 DERIVED = """_base_ = {base!r}
 
 randomness = dict(seed={seed})
 default_hooks = dict(
-    checkpoint=dict(_delete_=True, type='CheckpointHook', interval=1, max_keep_ckpts=1)
+    checkpoint=dict(_delete_=True, type='CheckpointHook', interval=1, max_keep_ckpts=2)
 )
 """
 EVERY_BRANCH = """
@@ -82,6 +84,10 @@ class Training:
         Raises:
             RuntimeError: If the training fails; with the end of its log.
         """
+        last = self.work_dir / 'last_checkpoint'
+        resume = last.is_file() and Path(last.read_text()).is_file()
+        if not resume:
+            shutil.rmtree(self.work_dir, ignore_errors=True)
         self.work_dir.mkdir(parents=True, exist_ok=True)
         config = self.work_dir / f'{self.name}.py'
         text = DERIVED.format(base=str(self.config.resolve()), seed=self.seed)
@@ -93,7 +99,7 @@ class Training:
         command = [sys.executable, stock_tool('train.py'), str(config)]
         command += ['--work-dir', str(self.work_dir)]
         options = list(self.options)
-        if (self.work_dir / 'last_checkpoint').is_file():
+        if resume:
             command.append('--resume')
         else:
             options.append(f'load_from={start}')

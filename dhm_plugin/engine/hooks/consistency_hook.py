@@ -1,7 +1,7 @@
 """Measures how consistent the objectives of the branches are."""
 
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import torch
@@ -13,6 +13,9 @@ from torch import nn
 from ...models import DHMClassifier, MimickingLoss
 from ...models.stages.checkpointing import StatisticsKept
 from ..utils import network_of
+
+# Of each parameter of the backbone; None where a branch does not reach it.
+Gradients = tuple[torch.Tensor | None, ...]
 
 
 @HOOKS.register_module()
@@ -26,6 +29,7 @@ class ConsistencyHook(Hook):
       parameters of the backbone up to the first fork; ``stage1``: between the first and
       the second fork, and so on. 1: the branches pull in the same direction, 0: they
       ignore each other, -1: they work against each other.
+    - ``cosine_ce_stage0_side0_main``: the same for their cross-entropies alone.
     - ``cka_side0_main``: the linear centered kernel alignment of their pooled features,
       from 0 (unrelated) to 1 (the same up to rotation and scale).
     - ``kl_side0_main``: the divergence of the class probabilities of side0, the teacher,
@@ -33,7 +37,7 @@ class ConsistencyHook(Hook):
 
     They go into the log as any other scalar. Running statistics and random numbers stay
     as they are: the training is the same without the hook. It costs a forward pass, and
-    a backward pass for each branch.
+    two backward passes for each branch.
 
     Source: Li & Chen, *Dynamic Hierarchical Mimicking Towards Consistent Optimization
     Objectives*, CVPR 2020, for the idea; Kornblith et al., *Similarity of Neural Network
@@ -118,19 +122,21 @@ def measure(
         target = head._targets(data_samples)
         # The class's own method: a compiled one is for the training's precision.
         logits, losses = type(head).losses_of_feats(head, feats, target)
-        gradients = {
-            name: _gradients(
-                sum(loss for key, loss in losses.items() if key.endswith(f'_{name}')),
-                parameters,
-            )
-            for name in head.branch_names
-        }
+        gradients = {'cosine_ce': {}, 'cosine': {}}
+        for name in head.branch_names:
+            of_ce = _gradients(losses[f'loss_ce_{name}'], parameters)
+            gradients['cosine_ce'][name] = gradients['cosine'][name] = of_ce
+            if f'loss_mimic_{name}' in losses:
+                of_mimicking = _gradients(losses[f'loss_mimic_{name}'], parameters)
+                gradients['cosine'][name] = _added(of_ce, of_mimicking)
     measured = {}
     for stage, members in enumerate(_stages(maps, parameters)):
-        for a, b in combinations(head.branch_names, 2):
-            value = _cosine(gradients[a], gradients[b], members)
+        for (kind, of), (a, b) in product(
+            gradients.items(), combinations(head.branch_names, 2)
+        ):
+            value = _cosine(of[a], of[b], members)
             if value is not None:
-                measured[f'cosine_stage{stage}_{a}_{b}'] = value
+                measured[f'{kind}_stage{stage}_{a}_{b}'] = value
     for (a, x), (b, y) in combinations(zip(head.branch_names, feats), 2):
         measured[f'cka_{a}_{b}'] = cka(x.detach(), y.detach()).item()
     with torch.no_grad():
@@ -158,10 +164,12 @@ def cka(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return (kernels[0] * kernels[1]).sum() / (kernels[0].norm() * kernels[1].norm())
 
 
-def _gradients(
-    loss: torch.Tensor, parameters: list[nn.Parameter]
-) -> tuple[torch.Tensor | None, ...]:
+def _gradients(loss: torch.Tensor, parameters: list[nn.Parameter]) -> Gradients:
     return torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+
+
+def _added(a: Gradients, b: Gradients) -> Gradients:
+    return tuple(y if x is None else x if y is None else x + y for x, y in zip(a, b))
 
 
 def _stages(
@@ -177,8 +185,8 @@ def _stages(
 
 
 def _cosine(
-    a: tuple[torch.Tensor | None, ...],
-    b: tuple[torch.Tensor | None, ...],
+    a: Gradients,
+    b: Gradients,
     members: list[int],
 ) -> float | None:
     """Give the cosine of two gradients; None if one does not reach these parameters."""

@@ -21,8 +21,9 @@ def batch():
     return dict(inputs=images, data_samples=[labels])
 
 
+@pytest.mark.parametrize('prefix', ['cosine', 'cosine_ce'])
 @pytest.mark.parametrize('method', DIGITS)
-def test_cosines_are_those_of_gradients_by_hand(method, build, batch):
+def test_cosines_are_those_of_gradients_by_hand(method, prefix, build, batch):
     model = build(DIGITS[method]).double().train()
     measured = measure(model, **batch)
 
@@ -34,8 +35,10 @@ def test_cosines_are_those_of_gradients_by_hand(method, build, batch):
     for name in ('side0', 'side1', 'main'):
         model.zero_grad()
         losses = model(**batch, mode='loss')
-        wanted = [f'loss_ce_{name}', f'loss_mimic_{name}'][: 1 + (method == 'dhm')]
-        sum(losses[key] for key in wanted).backward()
+        loss = losses[f'loss_ce_{name}']
+        if (method, prefix) == ('dhm', 'cosine'):
+            loss = loss + losses[f'loss_mimic_{name}']
+        loss.backward()
         for i, stage in enumerate(stages):
             grads = [p.grad for module in stage for p in module.parameters()]
             if all(grad is not None for grad in grads):
@@ -46,12 +49,13 @@ def test_cosines_are_those_of_gradients_by_hand(method, build, batch):
         (0, 'side1', 'main'),
         (1, 'side1', 'main'),
     ]
-    cosines = {key for key in measured if key.startswith('cosine')}
-    assert cosines == {f'cosine_stage{i}_{a}_{b}' for i, a, b in pairs}
+    cosines = {key for key in measured if key.startswith(f'{prefix}_stage')}
+    assert cosines == {f'{prefix}_stage{i}_{a}_{b}' for i, a, b in pairs}
     for i, a, b in pairs:
         x, y = gradients[a, i], gradients[b, i]
         expected = (x @ y / (x.norm() * y.norm())).item()
-        assert measured[f'cosine_stage{i}_{a}_{b}'] == pytest.approx(expected, abs=1e-9)
+        key = f'{prefix}_stage{i}_{a}_{b}'
+        assert measured[key] == pytest.approx(expected, abs=1e-9)
 
 
 def test_cka():
