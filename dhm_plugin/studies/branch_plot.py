@@ -1,7 +1,10 @@
 """Draws what trainings have logged of every branch."""
 
 import os
+import re
+import statistics
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib
@@ -11,16 +14,20 @@ from .log import Curves
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt
+from matplotlib.lines import Line2D
 
-# Title, unit of the x axis, and the beginnings of the names of the curves.
+# With more points, a curve is drawn with its running mean over a tenth of them.
+SMOOTHED = 40
+
+# Title, unit of the x axis, and what names of curves match; their group is the label.
 PANELS = (
-    ('cross-entropy', 'iteration', ('loss_ce_', 'loss')),
-    ('mimicking loss', 'iteration', ('loss_mimic_',)),
-    ('validation top-1 accuracy (%)', 'epoch', ('branch/', 'accuracy/top1')),
-    ('divergence, teacher to student', 'iteration', ('kl_',)),
-    ('cosine of gradients, whole loss', 'iteration', ('cosine_stage',)),
-    ('cosine of gradients, cross-entropy', 'iteration', ('cosine_ce_stage',)),
-    ('CKA of features', 'iteration', ('cka_',)),
+    ('cross-entropy', 'iteration', ('loss_ce_(.+)', 'loss()')),
+    ('mimicking loss', 'iteration', ('loss_mimic_(.+)',)),
+    ('validation top-1 accuracy (%)', 'epoch', ('branch/(.+)_top1', 'accuracy/top1()')),
+    ('divergence, teacher to student', 'iteration', ('kl_(.+)',)),
+    ('cosine of gradients, whole loss', 'iteration', ('cosine_(stage.+)',)),
+    ('cosine of gradients, cross-entropy', 'iteration', ('cosine_ce_(stage.+)',)),
+    ('CKA of features', 'iteration', ('cka_(.+)',)),
 )
 
 
@@ -52,8 +59,8 @@ def draw(runs: Mapping[str, Curves], path: Path) -> None:
         ValueError: If none of the trainings has logged what is drawn.
     """
     panels = []
-    for title, unit, prefixes in PANELS:
-        drawn = {run: _chosen(curves, prefixes) for run, curves in runs.items()}
+    for title, unit, patterns in PANELS:
+        drawn = {run: _chosen(curves, patterns) for run, curves in runs.items()}
         if any(drawn.values()):
             panels.append((title, unit, drawn))
     if not panels:
@@ -62,38 +69,63 @@ def draw(runs: Mapping[str, Curves], path: Path) -> None:
     figure, grid = plt.subplots(
         rows, 2, figsize=(12, 4 * rows), squeeze=False, layout='constrained'
     )
+    styles = dict(zip(runs, cycle(('-', ':', '--', '-.'))))
     for axes, (title, unit, drawn) in zip(grid.flat, panels):
-        _panel(axes, title, unit, drawn)
+        _panel(axes, title, unit, drawn, styles)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
+    if len(runs) > 1:
+        handles = [
+            Line2D([], [], color='black', ls=styles[run], label=run) for run in runs
+        ]
+        figure.legend(handles=handles, loc='outside upper center', ncols=2)
     with written_at_once(path) as temporary:
         figure.savefig(temporary, dpi=120)
     plt.close(figure)
 
 
-def _chosen(curves: Curves, prefixes: Sequence[str]) -> Curves:
-    """Give the curves of the first prefix that there is, named without it."""
-    for prefix in prefixes:
-        chosen = {
-            key.removeprefix(prefix).removesuffix('_top1') or 'main': points
-            for key, points in curves.items()
-            if key.startswith(prefix)
-        }
+def _chosen(curves: Curves, patterns: Sequence[str]) -> Curves:
+    """Give the curves of the first pattern that there is, by their labels."""
+    for pattern in patterns:
+        matches = {key: re.fullmatch(pattern, key) for key in curves}
+        chosen = {m[1] or 'main': curves[key] for key, m in matches.items() if m}
         if chosen:
             return chosen
     return {}
 
 
-def _panel(axes: plt.Axes, title: str, unit: str, drawn: Mapping[str, Curves]) -> None:
-    names = sorted({name for curves in drawn.values() for name in curves})
-    colors = dict(zip(names, plt.get_cmap('tab10').colors))
-    for style, (run, curves) in zip(('-', '--', ':', '-.') * len(drawn), drawn.items()):
-        for name, points in sorted(curves.items()):
-            label = name if len(drawn) == 1 else f'{name}, {run}'
-            axes.plot(*zip(*points), style, color=colors.get(name), label=label)
+def _panel(
+    axes: plt.Axes,
+    title: str,
+    unit: str,
+    drawn: Mapping[str, Curves],
+    styles: Mapping[str, str],
+) -> None:
+    """Draw curves, a color each, of the runs, a style each."""
+    names = sorted(
+        {name for curves in drawn.values() for name in curves},
+        key=lambda name: (name != 'main', name == 'ensemble', name),
+    )
+    colors = dict(zip(names, cycle(plt.get_cmap('tab10').colors)))
+    for run, curves in drawn.items():
+        for name, points in curves.items():
+            steps, values = zip(*points)
+            if len(points) > SMOOTHED:
+                axes.plot(steps, values, styles[run], color=colors[name], alpha=0.15)
+                values = _running_mean(values)
+            axes.plot(steps, values, styles[run], color=colors[name])
     if title.startswith(('cross-entropy', 'mimicking', 'divergence')):
         axes.set_yscale('log')
     axes.set_title(title)
     axes.set_xlabel(unit)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize='small', ncols=2 if len(axes.lines) > 6 else 1)
+    handles = [Line2D([], [], color=colors[name], label=name) for name in names]
+    axes.legend(handles=handles, fontsize='small', ncols=2 if len(names) > 4 else 1)
+
+
+def _running_mean(values: Sequence[float]) -> list[float]:
+    half = len(values) // 20
+    return [
+        statistics.mean(values[max(0, i - half) : i + half + 1])
+        for i in range(len(values))
+    ]

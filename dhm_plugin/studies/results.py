@@ -129,24 +129,27 @@ def consistency_table(rows: Sequence[dict[str, str]], configs: Sequence[str]) ->
             the first one that was measured.
 
     Returns:
-        str: The table; mean ± standard deviation, then the differences from the first
-        one with their 95% intervals. Empty if nothing was measured.
+        str: The table, after an empty line; mean ± standard deviation, then the
+        differences from the first one with their 95% intervals. Empty if nothing was
+        measured.
     """
     names = measures(rows)
     measured = [name for name in configs if any(values(rows, name, m) for m in names)]
     if not measured:
         return ''
+    first, *others = measured
     lines = []
-    for config in measured:
-        lines.append([config, *(_mean(values(rows, config, name)) for name in names)])
-    for config in measured[1:]:
-        cells = []
-        for name in names:
-            pair = (values(rows, each, name) for each in (config, measured[0]))
+    for name in names:
+        cells = [_mean(values(rows, config, name)) for config in measured]
+        for config in others:
+            pair = (values(rows, each, name) for each in (config, first))
             mean, half, _ = paired_difference(*pair)
             cells.append(f'{mean:+.2f} ± {half:.2f}')
-        lines.append([f'{config} - {measured[0]} (95% interval)', *cells])
-    return '\n' + markdown.table(['config', *names], *lines)
+        lines.append([name, *cells])
+    differences = [f'{config} - {first} (95% interval)' for config in others]
+    return '\n' + markdown.table(
+        ['mean over the training', *measured, *differences], *lines
+    )
 
 
 def _mean(by_seed: dict[int, float]) -> str:
