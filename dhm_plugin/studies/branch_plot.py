@@ -9,6 +9,7 @@ from pathlib import Path
 
 import matplotlib
 
+from ..charts import CHARTS
 from ..checkpoints.files import written_at_once
 from .log import Curves
 
@@ -19,16 +20,8 @@ from matplotlib.lines import Line2D
 # With more points, a curve is drawn with its running mean over a tenth of them.
 SMOOTHED = 40
 
-# Title, unit of the x axis, and what names of curves match; their group is the label.
-PANELS = (
-    ('cross-entropy', 'iteration', ('loss_ce_(.+)', 'loss()')),
-    ('mimicking loss', 'iteration', ('loss_mimic_(.+)',)),
-    ('validation top-1 accuracy (%)', 'epoch', ('branch/(.+)_top1', 'accuracy/top1()')),
-    ('divergence, teacher to student', 'iteration', ('kl_(.+)',)),
-    ('cosine of gradients, whole loss', 'iteration', ('cosine_(stage.+)',)),
-    ('cosine of gradients, cross-entropy', 'iteration', ('cosine_ce_(stage.+)',)),
-    ('CKA of features', 'iteration', ('cka_(.+)',)),
-)
+# What a network without side branches logs in their place.
+PLAIN = {'cross-entropy': 'loss()', 'validation accuracy (%)': 'accuracy/(.+)'}
 
 
 def run_names(work_dirs: Sequence[Path]) -> list[str]:
@@ -59,10 +52,13 @@ def draw(runs: Mapping[str, Curves], path: Path) -> None:
         ValueError: If none of the trainings has logged what is drawn.
     """
     panels = []
-    for title, unit, patterns in PANELS:
-        drawn = {run: _chosen(curves, patterns) for run, curves in runs.items()}
+    for title, pattern in CHARTS.items():
+        drawn = {
+            run: _chosen(curves, pattern) or _chosen(curves, PLAIN.get(title, pattern))
+            for run, curves in runs.items()
+        }
         if any(drawn.values()):
-            panels.append((title, unit, drawn))
+            panels.append((title, drawn))
     if not panels:
         raise ValueError(f'{", ".join(runs)}: the log has nothing of any branch')
     rows = -(-len(panels) // 2)
@@ -70,8 +66,8 @@ def draw(runs: Mapping[str, Curves], path: Path) -> None:
         rows, 2, figsize=(12, 4 * rows), squeeze=False, layout='constrained'
     )
     styles = dict(zip(runs, cycle(('-', ':', '--', '-.'))))
-    for axes, (title, unit, drawn) in zip(grid.flat, panels):
-        _panel(axes, title, unit, drawn, styles)
+    for axes, (title, drawn) in zip(grid.flat, panels):
+        _panel(axes, title, drawn, styles)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
     if len(runs) > 1:
@@ -84,20 +80,19 @@ def draw(runs: Mapping[str, Curves], path: Path) -> None:
     plt.close(figure)
 
 
-def _chosen(curves: Curves, patterns: Sequence[str]) -> Curves:
-    """Give the curves of the first pattern that there is, by their labels."""
-    for pattern in patterns:
-        matches = {key: re.fullmatch(pattern, key) for key in curves}
-        chosen = {m[1] or 'main': curves[key] for key, m in matches.items() if m}
-        if chosen:
-            return chosen
-    return {}
+def _chosen(curves: Curves, pattern: str) -> Curves:
+    """Give the curves whose names match, by their labels; top-1 accuracies by branch."""
+    matches = {key: re.fullmatch(pattern, key) for key in curves}
+    return {
+        re.sub('_?top1$', '', match[1]) or 'main': curves[key]
+        for key, match in matches.items()
+        if match
+    }
 
 
 def _panel(
     axes: plt.Axes,
     title: str,
-    unit: str,
     drawn: Mapping[str, Curves],
     styles: Mapping[str, str],
 ) -> None:
@@ -117,7 +112,7 @@ def _panel(
     if title.startswith(('cross-entropy', 'mimicking', 'divergence')):
         axes.set_yscale('log')
     axes.set_title(title)
-    axes.set_xlabel(unit)
+    axes.set_xlabel('epoch' if title.startswith('validation') else 'iteration')
     axes.grid(alpha=0.3)
     handles = [Line2D([], [], color=colors[name], label=name) for name in names]
     axes.legend(handles=handles, fontsize='small', ncols=2 if len(names) > 4 else 1)

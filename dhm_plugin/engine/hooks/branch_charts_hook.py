@@ -5,14 +5,7 @@ from mmengine.runner import Runner
 from mmengine.visualization import TensorboardVisBackend
 from mmpretrain.registry import HOOKS
 
-CHARTS = {
-    'cross-entropy': 'loss_ce_.*',
-    'mimicking loss': 'loss_mimic_.*',
-    'accuracy': 'branch/.*',
-    'divergence': 'kl_.*',
-    'cosine of gradients': 'cosine_.*',
-    'CKA of features': 'cka_.*',
-}
+from ...charts import CHARTS
 
 
 @HOOKS.register_module()

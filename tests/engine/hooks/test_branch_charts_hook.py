@@ -3,7 +3,7 @@ import re
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar import layout_pb2
 
-from dhm_plugin.engine.hooks.branch_charts_hook import CHARTS
+from dhm_plugin.charts import CHARTS
 
 
 def test_one_chart_for_all_branches(train, tmp_path):
@@ -27,8 +27,9 @@ def test_one_chart_for_all_branches(train, tmp_path):
     assert numbers == {
         'cross-entropy': 3,
         'mimicking loss': 3,
-        'accuracy': 4,
-        'divergence': 6,
-        'cosine of gradients': 4,
+        'validation accuracy (%)': 4,
+        'divergence, teacher to student': 6,
+        'cosine of gradients, whole loss': 4,
+        'cosine of gradients, cross-entropy': 4,
         'CKA of features': 3,
     }
