@@ -142,8 +142,11 @@ def consistency_table(rows: Sequence[dict[str, str]], configs: Sequence[str]) ->
     for name in names:
         cells = [_mean(values(rows, config, name)) for config in measured]
         for config in others:
-            pair = (values(rows, each, name) for each in (config, first))
-            mean, half, _ = paired_difference(*pair)
+            ours, theirs = (values(rows, each, name) for each in (config, first))
+            if not ours.keys() & theirs.keys():
+                cells.append('-')
+                continue
+            mean, half, _ = paired_difference(ours, theirs)
             cells.append(f'{mean:+.2f} ± {half:.2f}')
         lines.append([name, *cells])
     differences = [f'{config} - {first} (95% interval)' for config in others]

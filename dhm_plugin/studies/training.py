@@ -1,14 +1,16 @@
 """One training of a study: a config and a seed."""
 
+import copy
 import ctypes
 import os
+import re
 import shutil
 import signal
 import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import mmengine
@@ -18,7 +20,7 @@ from mmengine.config import Config
 from mmpretrain.registry import MODELS
 
 from ..checkpoints.compare import differing_weights
-from ..checkpoints.files import write_checkpoint
+from ..checkpoints.files import read_state_dict, write_checkpoint, written_at_once
 from ..machine import device_name
 from ..models import MultiBranchClsHead
 from ..stock_tools import stock_tool
@@ -26,22 +28,10 @@ from ..version import __version__
 from .log import read
 from .results import MEASURES
 
-# Two checkpoints: MMEngine removes the old one before the new one is written.
-DERIVED = """_base_ = {base!r}
-
-randomness = dict(seed={seed})
-default_hooks = dict(
-    checkpoint=dict(_delete_=True, type='CheckpointHook', interval=1, max_keep_ckpts=2)
+# The mean of all iterations so far, also of those before an interruption.
+SECONDS = dict(
+    data_src='time', log_name='time_mean', method_name='mean', window_size='global'
 )
-"""
-EVERY_BRANCH = """
-model = dict(neck=dict(eval_branches=True))
-val_evaluator = [dict(type='Accuracy', topk=(1,)), dict(type='BranchAccuracy')]
-"""
-CONSISTENCY = """
-default_hooks['consistency'] = dict(type='ConsistencyHook', interval={interval})
-default_hooks['logger'] = dict(interval={interval})
-"""
 
 
 @dataclass(frozen=True)
@@ -52,16 +42,17 @@ class Training:
         config (Path): The config.
         seed (int): Of initial weights, order of images and augmentation.
         folder (Path): Of the study.
-        options (tuple[str, ...]): ``KEY=VALUE``, as ``--cfg-options`` takes them.
+        options (dict): Changes of the config, as ``Config.merge_from_dict`` takes them.
+            Defaults to none.
         consistency (int): Iterations between two measurements of
-            :class:`~dhm_plugin.ConsistencyHook`, if there are side branches. Defaults to
-            0: none.
+            :class:`~dhm_plugin.ConsistencyHook`, if there are side branches, and between
+            two lines of the log. Defaults to 0: none.
     """
 
     config: Path
     seed: int
     folder: Path
-    options: tuple[str, ...] = ()
+    options: dict = field(default_factory=dict)
     consistency: int = 0
 
     @property
@@ -74,6 +65,52 @@ class Training:
         """Where checkpoints and logs go."""
         return self.folder / 'runs' / self.name / f'seed{self.seed}'
 
+    def settings(self) -> Config:
+        """Give the config with all that the study changes."""
+        cfg = Config.fromfile(self.config)
+        cfg.merge_from_dict(copy.deepcopy(self.options))
+        cfg.randomness = dict(seed=self.seed)
+        # Two checkpoints: MMEngine removes the old one before the new one is written.
+        cfg.default_hooks.checkpoint = dict(
+            type='CheckpointHook', interval=1, max_keep_ckpts=2
+        )
+        cfg.log_processor = dict(custom_cfg=[SECONDS])
+        if issubclass(MODELS.get(cfg.model.head.type), MultiBranchClsHead):
+            cfg.model.neck.eval_branches = True
+            cfg.val_evaluator = [
+                dict(type='Accuracy', topk=(1,)),
+                dict(type='BranchAccuracy'),
+            ]
+            if self.consistency:
+                cfg.default_hooks.consistency = dict(
+                    type='ConsistencyHook', interval=self.consistency
+                )
+        if self.consistency:
+            cfg.default_hooks.logger.interval = self.consistency
+        return cfg
+
+    def prepare(self) -> Path:
+        """Write the whole config of this training, or check the one that is there.
+
+        Returns:
+            Path: The file.
+
+        Raises:
+            ValueError: If the training was begun with another config.
+        """
+        cfg = self.settings().to_dict()
+        text = ''.join(f'{key} = {value!r}\n' for key, value in cfg.items())
+        path = self.folder / 'configs' / f'{self.name}_seed{self.seed}.py'
+        if not path.is_file():
+            with written_at_once(path) as temporary:
+                temporary.write_text(text)
+        elif path.read_text() != text:
+            raise ValueError(
+                f'{path}: this training was begun with other settings; give the options '
+                'that it was begun with, or another --out'
+            )
+        return path
+
     def run(self, start: Path, threads: int) -> None:
         """Train with MMPretrain's ``tools/train.py``, or go on where it was stopped.
 
@@ -84,27 +121,16 @@ class Training:
         Raises:
             RuntimeError: If the training fails; with the end of its log.
         """
-        last = self.work_dir / 'last_checkpoint'
-        resume = last.is_file() and Path(last.read_text()).is_file()
-        if not resume:
-            shutil.rmtree(self.work_dir, ignore_errors=True)
-        self.work_dir.mkdir(parents=True, exist_ok=True)
-        config = self.work_dir / f'{self.name}.py'
-        text = DERIVED.format(base=str(self.config.resolve()), seed=self.seed)
-        if _has_branches(self.config):
-            text += EVERY_BRANCH
-            if self.consistency:
-                text += CONSISTENCY.format(interval=self.consistency)
-        config.write_text(text)
+        config = self.prepare()
+        checkpoint = self._checkpoint(Config.fromfile(config).train_cfg.max_epochs)
         command = [sys.executable, stock_tool('train.py'), str(config)]
         command += ['--work-dir', str(self.work_dir)]
-        options = list(self.options)
-        if resume:
-            command.append('--resume')
+        if checkpoint:
+            command += ['--resume', str(checkpoint)]
         else:
-            options.append(f'load_from={start}')
-        if options:
-            command += ['--cfg-options', *options]
+            shutil.rmtree(self.work_dir, ignore_errors=True)
+            command += ['--cfg-options', f'load_from={start}']
+        self.work_dir.mkdir(parents=True, exist_ok=True)
         log = self.work_dir / 'train.log'
         with log.open('a') as file:
             code = subprocess.run(
@@ -121,14 +147,36 @@ class Training:
                 f'{self.name}, seed {self.seed}: failed; {log} ends:\n{end}'
             )
 
+    def _checkpoint(self, epochs: int) -> Path | None:
+        """Find the checkpoint to go on from; None if there is none."""
+        last = self.work_dir / 'last_checkpoint'
+        names = (
+            re.findall(r'epoch_(\d+)\.pth$', last.read_text()) if last.exists() else []
+        )
+        for epoch in map(int, names):
+            # Resumed after the last epoch, MMEngine would leave out its validation.
+            path = self.work_dir / f'epoch_{min(epoch, epochs - 1)}.pth'
+            return path if path.is_file() else None
+        return None
+
     def result(self) -> dict:
         """Read what came out: accuracies of the last epoch, consistency on average.
 
         Returns:
-            dict: A row of the study's CSV file.
+            dict: A row of the study's CSV file; ``seconds`` are those of all training
+            iterations, with the hooks.
+
+        Raises:
+            RuntimeError: If the last epoch was not validated.
         """
         curves = read(self.work_dir)
-        epochs, accuracy = curves['accuracy/top1'][-1]
+        epochs, accuracy = curves.get('accuracy/top1', [(0, 0.0)])[-1]
+        expected = self.settings().train_cfg.max_epochs
+        if epochs != expected:
+            raise RuntimeError(
+                f'{self.name}, seed {self.seed}: the last accuracy is that of epoch '
+                f'{epochs} of {expected}; let val_interval divide max_epochs'
+            )
         numbers = {'main': accuracy}
         for key, points in curves.items():
             if key.startswith('branch/') and key != 'branch/main_top1':
@@ -136,15 +184,12 @@ class Training:
                 numbers[name] = points[-1][1]
             elif key.startswith(MEASURES):
                 numbers[key] = statistics.mean(value for _, value in points)
-        seconds = iterations = 0
-        for iteration, time in curves['time']:
-            seconds += (iteration - iterations) * time
-            iterations = iteration
+        iterations, seconds = curves['time_mean'][-1]
         return {
             'config': self.name,
             'seed': self.seed,
             'epochs': epochs,
-            'seconds': round(seconds, 1),
+            'seconds': round(iterations * seconds, 1),
             **{name: round(value, 4) for name, value in numbers.items()},
             'device': device_name(),
             'dhm_plugin': __version__,
@@ -154,46 +199,42 @@ class Training:
         }
 
 
-def initial_weights(configs: Sequence[Path], seed: int, folder: Path) -> Path:
-    """Write the initial weights of the main branch that all configs start from.
+def initial_weights(trainings: Sequence[Training]) -> Path:
+    """Give the initial weights of the main branch that trainings of a seed start from.
 
     Args:
-        configs (Sequence[Path]): The configs; the first one draws the weights.
-        seed (int): The seed.
-        folder (Path): Of the study.
+        trainings (Sequence[Training]): Of one seed and folder. The first one draws the
+            weights, unless the study has them already.
 
     Returns:
         Path: The checkpoint.
 
     Raises:
-        ValueError: If the main branches of the configs differ.
+        ValueError: If the main branch of a config is another network.
     """
-    weights, *others = (_main_branch(config, seed) for config in configs)
-    for config, other in zip(configs[1:], others):
-        differing = differing_weights(other, weights)
+    first = trainings[0]
+    path = first.folder / 'initial_weights' / f'seed{first.seed}.pth'
+    if not path.is_file():
+        write_checkpoint({'state_dict': _main_branch(first)}, path)
+    weights, _ = read_state_dict(path)
+    for training in trainings:
+        differing = differing_weights(_main_branch(training), weights)
         if differing:
             raise ValueError(
-                f'{config}: its main branch is not that of {configs[0]}; compared are '
-                'networks that are the same without side branches. '
+                f'{training.config}: its main branch is not that of the other configs; '
+                'compared are networks that are the same without side branches. '
                 f'{len(differing)} weights differ, the first: {differing[0]}'
             )
-    path = folder / 'initial_weights' / f'seed{seed}.pth'
-    write_checkpoint({'state_dict': weights}, path)
     return path
 
 
-def _main_branch(config: Path, seed: int) -> dict[str, torch.Tensor]:
-    torch.manual_seed(seed)
-    model = MODELS.build(Config.fromfile(config).model)
+def _main_branch(training: Training) -> dict[str, torch.Tensor]:
+    torch.manual_seed(training.seed)
+    model = MODELS.build(training.settings().model)
     model.init_weights()
     if hasattr(model, 'switch_to_deploy'):
         model.switch_to_deploy()
     return model.state_dict()
-
-
-def _has_branches(config: Path) -> bool:
-    head = MODELS.get(Config.fromfile(config).model.head.type)
-    return issubclass(head, MultiBranchClsHead)
 
 
 def _end_with_parent() -> None:

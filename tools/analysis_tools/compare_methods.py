@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Train configs over seeds, everything else equal, and compare the main branches.
 
-Killed and started again, it goes on where it was. A table and a plot are made of the CSV
+Killed and started again, it goes on where it was. Tables and plot are made of the CSV
 file alone.
 """
 
@@ -13,12 +13,20 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import torch
+from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
 from dhm_plugin.studies import results
 from dhm_plugin.studies.plot import plot
 from dhm_plugin.studies.training import Training, initial_weights
+
+
+def positive(text: str) -> int:
+    """Read a positive number."""
+    if int(text) < 1:
+        raise ValueError
+    return int(text)
 
 
 def parse_args() -> argparse.Namespace:
@@ -30,7 +38,7 @@ def parse_args() -> argparse.Namespace:
         type=Path,
         help='the first one is what the others are compared with',
     )
-    parser.add_argument('--seeds', type=int, default=5, help='number; default: 5')
+    parser.add_argument('--seeds', type=positive, default=5, help='number; default: 5')
     parser.add_argument(
         '--out',
         type=Path,
@@ -39,13 +47,13 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--jobs',
-        type=int,
+        type=positive,
         default=1 if torch.cuda.is_available() else len(os.sched_getaffinity(0)),
         help='trainings at once; default: one a core, or one on a GPU',
     )
     parser.add_argument(
         '--consistency',
-        type=int,
+        type=positive,
         default=0,
         metavar='N',
         help='measure the consistency of the branches every N iterations; default: never',
@@ -53,42 +61,60 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        default=[],
+        action=DictAction,
+        default={},
         metavar='KEY=VALUE',
         help='options of every config, as of train.py',
     )
-    return parser.parse_args()
+    args = parser.parse_args()
+    names = [config.stem for config in args.configs]
+    if len(set(names)) < len(names):
+        parser.error(f'{", ".join(names)}: the file names of configs must differ')
+    return args
 
 
 def train(trainings: list[Training], args: argparse.Namespace, csv: Path) -> None:
-    """Run what has no row in the CSV file yet, several at once."""
+    """Run what has no row in the CSV file yet, several at once.
+
+    Args:
+        trainings (list[Training]): The whole study.
+        args (argparse.Namespace): With the number of ``jobs``.
+        csv (Path): The file; a row is added after each training.
+
+    Raises:
+        RuntimeError: If a training fails; no other one is started.
+        ValueError: If the main branches of the configs differ, or a training was begun
+            with other settings.
+    """
     done = {(row['config'], int(row['seed'])) for row in results.read(csv)}
     left = [t for t in trainings if (t.name, t.seed) not in done]
     threads = max(1, len(os.sched_getaffinity(0)) // args.jobs)
     starts = {
-        seed: initial_weights(args.configs, seed, args.out.resolve())
+        seed: initial_weights([t for t in trainings if t.seed == seed])
         for seed in sorted({t.seed for t in left})
     }
+    for training in left:
+        training.prepare()
     started = time.monotonic()
     with ThreadPoolExecutor(args.jobs) as pool:
         futures = {pool.submit(t.run, starts[t.seed], threads): t for t in left}
-        for number, future in enumerate(as_completed(futures), 1):
-            training = futures[future]
-            try:
+        try:
+            for number, future in enumerate(as_completed(futures), 1):
                 future.result()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-            row = training.result()
-            results.add(csv, row)
-            passed = time.monotonic() - started
-            remaining = passed / number * (len(left) - number)
-            print(
-                f'[{len(done) + number}/{len(trainings)}] {training.name}, seed '
-                f'{training.seed}: {row["main"]:.2f} % in {row["seconds"]:.0f} s; about '
-                f'{remaining / 60:.0f} min left',
-                flush=True,
-            )
+                training = futures[future]
+                row = training.result()
+                results.add(csv, row)
+                passed = time.monotonic() - started
+                remaining = passed / number * (len(left) - number)
+                print(
+                    f'[{len(trainings) - len(left) + number}/{len(trainings)}] '
+                    f'{training.name}, seed {training.seed}: {row["main"]:.2f} % in '
+                    f'{row["seconds"]:.0f} s; about {remaining / 60:.0f} min left',
+                    flush=True,
+                )
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def main() -> None:
@@ -97,10 +123,9 @@ def main() -> None:
     MMLogger.get_current_instance().setLevel('ERROR')
     init_default_scope('mmpretrain')
     csv = args.out / 'results.csv'
+    folder = args.out.resolve()
     trainings = [
-        Training(
-            config, seed, args.out.resolve(), tuple(args.cfg_options), args.consistency
-        )
+        Training(config, seed, folder, args.cfg_options, args.consistency)
         for seed in range(args.seeds)
         for config in args.configs
     ]

@@ -1,8 +1,11 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
 from mmcv.transforms import Compose
 from mmengine.dataset import default_collate
+from mmengine.logging import MessageHub
 from mmpretrain.registry import MODELS, TRANSFORMS
 from mmpretrain.structures import DataSample
 
@@ -121,6 +124,27 @@ def test_the_seed_alone_decides():
         results.append(batch['inputs'])
     assert torch.equal(results[0], results[1])
     assert not torch.equal(results[0], results[2])
+
+
+def test_a_resumed_training_sees_the_same():
+    images = torch.randint(0, 256, (50, 8, 8, 3), dtype=torch.uint8)
+
+    def inputs_of(iterations):
+        preprocessor = build(crop_size=8, padding=2, flip_prob=0.5)
+        inputs = []
+        for iteration in iterations:
+            hub = MessageHub.get_current_instance()
+            hub.update_info('iter', iteration)
+            batch = preprocessor(batch_of(images, range(50)), training=True)
+            inputs.append(batch['inputs'])
+        return inputs
+
+    first, second, third, again = inputs_of([0, 1, 2, 2])
+    (resumed,) = inputs_of([2])
+    assert torch.equal(resumed, third)
+    # Several batches of one iteration differ too.
+    for a, b in combinations([first, second, third, again], 2):
+        assert not torch.equal(a, b)
 
 
 @pytest.mark.parametrize(

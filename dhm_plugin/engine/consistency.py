@@ -1,0 +1,136 @@
+"""Measures how consistent the branches of a network are."""
+
+from itertools import combinations, product
+
+import torch
+from torch import nn
+
+from ..models import DHMClassifier, MimickingLoss
+from ..models.stages.checkpointing import StatisticsKept
+
+# Of each parameter of the backbone; None where a branch does not reach it.
+Gradients = tuple[torch.Tensor | None, ...]
+
+
+def measure(
+    network: DHMClassifier, inputs: torch.Tensor, data_samples: list
+) -> dict[str, float]:
+    """Compare the branches on a batch, in float32.
+
+    Args:
+        network (DHMClassifier): In training mode. Its running statistics, gradients and
+            random numbers stay as they are.
+        inputs (torch.Tensor): Preprocessed images (N, C, H, W).
+        data_samples (list[DataSample]): Their labels.
+
+    Returns:
+        dict[str, float]: As :class:`ConsistencyHook` logs them. What cannot be measured
+        is left out: cosines in frozen stages, CKA of fewer than four images.
+    """
+    parameters = [p for p in network.backbone.parameters() if p.requires_grad]
+    devices = [inputs.device] if inputs.is_cuda else []
+    head = network.head
+    with (
+        torch.random.fork_rng(devices),
+        StatisticsKept(network),
+        torch.autocast(inputs.device.type, enabled=False),
+    ):
+        maps = network.backbone(inputs)
+        feats = network.neck.forward_branches(maps)
+        target = head._targets(data_samples)
+        # The class's own method: a compiled one is for the training's precision.
+        logits, losses = type(head).losses_of_feats(head, feats, target)
+        gradients = {'cosine_ce': {}, 'cosine': {}}
+        for name in head.branch_names:
+            of_ce = _gradients(losses[f'loss_ce_{name}'], parameters)
+            gradients['cosine_ce'][name] = gradients['cosine'][name] = of_ce
+            if f'loss_mimic_{name}' in losses:
+                of_mimicking = _gradients(losses[f'loss_mimic_{name}'], parameters)
+                gradients['cosine'][name] = _added(of_ce, of_mimicking)
+    measured = {}
+    pairs = list(combinations(head.branch_names, 2))
+    for stage, members in enumerate(_stages(maps, parameters)):
+        for (kind, of), (a, b) in product(gradients.items(), pairs):
+            value = _cosine(of[a], of[b], members)
+            if value is not None:
+                measured[f'{kind}_stage{stage}_{a}_{b}'] = value
+    if len(inputs) >= 4:
+        for (a, x), (b, y) in combinations(zip(head.branch_names, feats), 2):
+            measured[f'cka_{a}_{b}'] = cka(x.detach(), y.detach()).item()
+    with torch.no_grad():
+        divergences = MimickingLoss().divergences(logits).tolist()
+    for a, row in zip(head.branch_names, divergences):
+        for b, value in zip(head.branch_names, row):
+            if a != b:
+                measured[f'kl_{a}_{b}'] = value
+    return measured
+
+
+def cka(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Estimate the linear centered kernel alignment of two sets of features.
+
+    Without the bias of few images: with fewer images than channels, the usual estimate
+    is far from 0 for unrelated features too.
+
+    Source: Nguyen, Raghu & Kornblith, *Do Wide and Deep Networks Learn the Same Things?*,
+    ICLR 2021, eq. 3; Song et al., *Feature Selection via Dependence Maximization*, JMLR
+    2012, eq. 5, for the estimate of the alignment of two kernels.
+
+    Args:
+        x (torch.Tensor): Features (N, C) of N images, at least four.
+        y (torch.Tensor): Features (N, D) of the same images.
+
+    Returns:
+        torch.Tensor: A scalar, at most 1 and on average 0 for unrelated features.
+    """
+    kernels = [features.double() @ features.double().T for features in (x, y)]
+    for kernel in kernels:
+        kernel.fill_diagonal_(0)
+    k, m = kernels
+    return _alignment(k, m) / (_alignment(k, k) * _alignment(m, m)).sqrt()
+
+
+def _alignment(k: torch.Tensor, m: torch.Tensor) -> torch.Tensor:
+    """Estimate the Hilbert-Schmidt independence criterion; the diagonals are 0."""
+    n = len(k)
+    trace = (k * m).sum()
+    sums = k.sum() * m.sum() / ((n - 1) * (n - 2))
+    rows = (k.sum(dim=0) * m.sum(dim=0)).sum() * 2 / (n - 2)
+    return (trace + sums - rows) / (n * (n - 3))
+
+
+def _gradients(loss: torch.Tensor, parameters: list[nn.Parameter]) -> Gradients:
+    if not parameters or not loss.requires_grad:
+        return (None,) * len(parameters)
+    return torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+
+
+def _added(a: Gradients, b: Gradients) -> Gradients:
+    return tuple(y if x is None else x if y is None else x + y for x, y in zip(a, b))
+
+
+def _stages(
+    maps: tuple[torch.Tensor, ...], parameters: list[nn.Parameter]
+) -> list[list[int]]:
+    """Give the parameters between one map and the next, by their places in the list."""
+    stages: list[list[int]] = []
+    earlier: set[int] = set()
+    for feature_map in maps[:-1]:
+        gradients = _gradients(feature_map.sum(), parameters)
+        reached = {i for i, grad in enumerate(gradients) if grad is not None}
+        stages.append(sorted(reached - earlier))
+        earlier |= reached
+    return stages
+
+
+def _cosine(a: Gradients, b: Gradients, members: list[int]) -> float | None:
+    """Give the cosine of two gradients; None if one does not reach these parameters."""
+    pairs = [(a[i], b[i]) for i in members if a[i] is not None and b[i] is not None]
+    if not pairs:
+        return None
+    x, y = (torch.cat([grad.flatten() for grad in side]) for side in zip(*pairs))
+    # The losses of all branches come from one function: where a loss does not depend on
+    # a branch, its gradient there is 0.
+    if not x.any() or not y.any():
+        return None
+    return torch.cosine_similarity(x, y, dim=0).item()

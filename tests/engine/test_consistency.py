@@ -1,0 +1,112 @@
+from itertools import permutations
+
+import numpy as np
+import pytest
+import torch
+from mmpretrain.structures import DataSample
+
+from dhm_plugin.engine.consistency import cka, measure
+
+DIGITS = {
+    'dsl': 'dsl/resnet20_dsl_1xb64_digits.py',
+    'dhm': 'dhm/resnet20_dhm_1xb64_digits.py',
+}
+
+
+@pytest.fixture
+def batch():
+    images = torch.randn(16, 1, 8, 8, dtype=torch.float64)
+    labels = DataSample().set_gt_label(torch.arange(16) % 10)
+    return dict(inputs=images, data_samples=[labels])
+
+
+@pytest.mark.parametrize('prefix', ['cosine', 'cosine_ce'])
+@pytest.mark.parametrize('method', DIGITS)
+def test_cosines_are_those_of_gradients_by_hand(method, prefix, build, batch):
+    model = build(DIGITS[method]).double().train()
+    measured = measure(model, **batch)
+
+    stages = [
+        [model.backbone.conv1, model.backbone.bn1, model.backbone.layer1],
+        [model.backbone.layer2],
+    ]
+    gradients = {}
+    for name in ('side0', 'side1', 'main'):
+        model.zero_grad()
+        losses = model(**batch, mode='loss')
+        loss = losses[f'loss_ce_{name}']
+        if (method, prefix) == ('dhm', 'cosine'):
+            loss = loss + losses[f'loss_mimic_{name}']
+        loss.backward()
+        for i, stage in enumerate(stages):
+            grads = [p.grad for module in stage for p in module.parameters()]
+            if all(grad is not None for grad in grads):
+                gradients[name, i] = torch.cat([grad.flatten() for grad in grads])
+    pairs = [
+        (0, 'side0', 'side1'),
+        (0, 'side0', 'main'),
+        (0, 'side1', 'main'),
+        (1, 'side1', 'main'),
+    ]
+    cosines = {key for key in measured if key.startswith(f'{prefix}_stage')}
+    assert cosines == {f'{prefix}_stage{i}_{a}_{b}' for i, a, b in pairs}
+    for i, a, b in pairs:
+        x, y = gradients[a, i], gradients[b, i]
+        expected = (x @ y / (x.norm() * y.norm())).item()
+        key = f'{prefix}_stage{i}_{a}_{b}'
+        assert measured[key] == pytest.approx(expected, abs=1e-9)
+
+
+def test_cka():
+    x, y = torch.randn(50, 20), torch.randn(50, 30)
+    rotation, _ = torch.linalg.qr(torch.randn(20, 20))
+    assert cka(x, 3 * x @ rotation + 5).item() == pytest.approx(1, abs=1e-5)
+    assert cka(x, y).item() == pytest.approx(cka(y, x).item())
+
+
+def test_cka_by_sums_over_different_images():
+    """The estimate's definition: sums over pairs, triples and fours of images."""
+    x, y = torch.randn(6, 3, dtype=torch.float64), torch.randn(6, 2, dtype=torch.float64)
+
+    def alignment(k, m):
+        pairs = torch.stack([k[i, j] * m[i, j] for i, j in permutations(range(6), 2)])
+        triples = torch.stack(
+            [k[i, j] * m[i, q] for i, j, q in permutations(range(6), 3)]
+        )
+        fours = torch.stack(
+            [k[i, j] * m[p, q] for i, j, p, q in permutations(range(6), 4)]
+        )
+        return pairs.mean() - 2 * triples.mean() + fours.mean()
+
+    k, m = x @ x.T, y @ y.T
+    expected = alignment(k, m) / (alignment(k, k) * alignment(m, m)).sqrt()
+    assert cka(x, y).item() == pytest.approx(expected.item(), rel=1e-9)
+
+
+def test_cka_of_unrelated_features_is_zero_on_average():
+    values = [cka(torch.randn(32, 512), torch.randn(32, 256)).item() for _ in range(100)]
+    # The mean of 100 is within five of its standard deviations of 0.
+    mean, error = np.mean(values), np.std(values) / 10
+    assert error < 0.02
+    assert abs(mean) < 5 * error
+
+
+def test_leaves_out_what_cannot_be_measured(build, batch):
+    model = build(DIGITS['dhm']).double().train()
+    for name, parameter in model.backbone.named_parameters():
+        parameter.requires_grad = name.startswith('layer3')
+    few = dict(inputs=batch['inputs'][:3], data_samples=batch['data_samples'])
+    few['data_samples'] = [DataSample().set_gt_label(torch.arange(3))]
+    for data in (batch, few):
+        measured = measure(model, **data)
+        assert {key.split('_')[0] for key in measured} == (
+            {'cka', 'kl'} if data is batch else {'kl'}
+        )
+
+
+def test_divergences_are_those_of_the_loss(build, batch):
+    model = build(DIGITS['dhm']).double().train()
+    measured = measure(model, **batch)
+    losses = model(**batch, mode='loss')
+    taught = measured['kl_side0_main'] + measured['kl_side1_main']
+    assert taught == pytest.approx(losses['loss_mimic_main'].item(), rel=1e-6)
