@@ -52,31 +52,28 @@ class BranchAccuracy(BaseMetric):
             data_samples (Sequence[dict]): Predictions with ``gt_label``,
                 ``branch_scores`` (K, classes) and ``branch_names``.
         """
-        for sample in data_samples:
-            scores = sample.get('branch_scores')
-            if scores is None:
-                raise ValueError(
-                    'BranchAccuracy: the predictions have no scores of the side '
-                    'branches; set model.neck.eval_branches=True, and leave out this '
-                    'metric for a network without side branches'
-                )
-            if max(self.topk) > scores.size(1):
-                raise ValueError(
-                    f'BranchAccuracy: topk={self.topk}, but there are '
-                    f'{scores.size(1)} classes'
-                )
-            names = (*sample['branch_names'], ENSEMBLE)
-            scores = torch.cat([scores, scores.mean(dim=0, keepdim=True)])
-            label = int(sample['gt_label'])
-            best = scores.topk(max(self.topk), dim=1).indices
-            hits = best == label
-            self.results.append(
-                {
-                    f'{name}_top{k}': bool(hit[:k].any())
-                    for name, hit in zip(names, hits)
-                    for k in self.topk
-                }
+        scores = [sample.get('branch_scores') for sample in data_samples]
+        if any(score is None for score in scores):
+            raise ValueError(
+                'BranchAccuracy: the predictions have no scores of the side branches; '
+                "set model.neck.eval_branches=True and model.predict_with='main', and "
+                'leave out this metric for a network without side branches'
             )
+        scores = torch.stack(scores)
+        largest = max(self.topk)
+        if largest > scores.size(-1):
+            raise ValueError(
+                f'BranchAccuracy: topk={self.topk}, but there are {scores.size(-1)} '
+                'classes'
+            )
+        names = (*data_samples[0]['branch_names'], ENSEMBLE)
+        scores = torch.cat([scores, scores.mean(dim=1, keepdim=True)], dim=1)
+        labels = torch.cat([sample['gt_label'] for sample in data_samples])
+        labels = labels.to(scores.device).view(-1, 1, 1)
+        hits = scores.topk(largest, dim=-1).indices == labels
+        within = torch.stack([hits[..., :k].any(dim=-1) for k in self.topk], dim=-1)
+        keys = [f'{name}_top{k}' for name in names for k in self.topk]
+        self.results += [dict(zip(keys, row)) for row in within.flatten(1).tolist()]
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Average over all images.

@@ -56,9 +56,9 @@ def load_trained(config: str | Path, checkpoint: str | Path) -> TrainedNetwork:
         TrainedNetwork: The network.
 
     Raises:
-        CheckpointError: If the config cannot be used, or the checkpoint cannot be read,
-            is of another network or number of classes, or is of a training that lacks
-            the EMA weights that the config asks for.
+        CheckpointError: If the config cannot be used or predicts with side branches, or
+            the checkpoint cannot be read, is of another network or number of classes, or
+            is of a training that lacks the EMA weights that the config asks for.
     """
     try:
         cfg = Config.fromfile(config)
@@ -70,6 +70,11 @@ def load_trained(config: str | Path, checkpoint: str | Path) -> TrainedNetwork:
     weights, others = read_state_dict(checkpoint)
     _check_ema(cfg, others, checkpoint)
     if isinstance(model, DHMClassifier):
+        if model.predict_with != 'main':
+            raise CheckpointError(
+                f'{config}: has predict_with={model.predict_with!r}, but exported is the '
+                "main branch alone; set model.predict_with='main'"
+            )
         model.switch_to_deploy()
     weights = {k: v for k, v in weights.items() if not k.startswith(SIDE_BRANCH_PREFIXES)}
     _check_weights(weights, model.state_dict(), checkpoint)

@@ -50,6 +50,13 @@ def test_needs_the_side_branches(build):
         metric.process(None, [sample.to_dict() for sample in samples])
 
 
+def test_the_mean_as_prediction_has_the_scores_too(build, predictions):
+    model = build(DIGITS, **{'model.predict_with': 'mean'}).eval()
+    (sample,) = model(torch.randn(1, 1, 8, 8), mode='predict')
+    torch.testing.assert_close(sample.pred_score, sample.branch_scores.mean(dim=0))
+    assert sample.branch_names == predictions[0].branch_names
+
+
 def test_too_few_classes(predictions):
     with pytest.raises(ValueError, match=r'topk=\(1, 20\), but there are 10 classes'):
         BranchAccuracy(topk=(1, 20)).process(None, [predictions[0].to_dict()])

@@ -229,6 +229,12 @@ def test_a_config_that_cannot_be_used(small, tmp_path):
     refuses(tmp_path, 'broken.py: cannot be used', config, small)
 
 
+def test_refuses_to_export_a_side_branch(small, tmp_path):
+    config = tmp_path / 'side.py'
+    config.write_text(f"_base_ = '{SMALL}'\nmodel = dict(predict_with='side0')")
+    refuses(tmp_path, "predict_with='side0', but exported is the main", config, small)
+
+
 def test_the_preprocessor_of_the_model_counts(small, tmp_path):
     config = tmp_path / 'own.py'
     config.write_text(

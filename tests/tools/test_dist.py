@@ -29,6 +29,9 @@ custom_hooks = [dict(type='SaveReplicaHook'), dict(type='LabelCheckHook')]
 env_cfg = dict(dist_cfg=dict(backend='gloo'))
 model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
 train_cfg = dict(max_epochs=2)
+# An odd number: the processes get an image twice, which must count once.
+val_dataloader = dict(dataset=dict(indices=359))
+test_dataloader = val_dataloader
 model = dict(neck=dict(eval_branches=True))
 val_evaluator = [dict(type='Accuracy', topk=(1,)), dict(type='BranchAccuracy')]
 test_evaluator = val_evaluator
@@ -60,6 +63,7 @@ def test_two_processes(config, env, run, python, tmp_path):
     output = run('bash', ROOT / 'tools/dist_train.sh', config, '2', env=env)
     assert 'Epoch(val) [2]' in output
     assert_replicas_are_equal(tmp_path / 'work')
+    assert len(list(tmp_path.glob('work/*/vis_data/events.*'))) == 1
 
     checkpoint = tmp_path / 'work' / 'epoch_2.pth'
     dist_test = (ROOT / 'tools/dist_test.sh', config, checkpoint, '2')

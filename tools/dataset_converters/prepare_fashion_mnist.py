@@ -46,22 +46,40 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def check(path: Path, content: bytes) -> None:
+    """Check what a file holds, unpacked.
+
+    Args:
+        path (Path): The file.
+        content (bytes): What it holds.
+
+    Raises:
+        ValueError: If it is something else than Fashion-MNIST.
+    """
+    expected = FILES[path.name.removesuffix('.gz')]
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected:
+        raise ValueError(
+            f'{path}: is not the file of Fashion-MNIST; unpacked, its SHA-256 is {found} '
+            f'and must be {expected}'
+        )
+
+
 def unpack(source: Path, out: Path) -> None:
     """Unpack and check the four files.
+
+    Args:
+        source (Path): Folder of the packed files.
+        out (Path): Folder to write them to.
 
     Raises:
         ValueError: If one of them holds something else than Fashion-MNIST.
     """
     contents = {}
-    for name, expected in FILES.items():
+    for name in FILES:
         path = source / f'{name}.gz'
         contents[name] = gzip.decompress(path.read_bytes())
-        found = hashlib.sha256(contents[name]).hexdigest()
-        if found != expected:
-            raise ValueError(
-                f'{path}: is not the file of Fashion-MNIST; unpacked, its SHA-256 is '
-                f'{found} and must be {expected}'
-            )
+        check(path, contents[name])
     for name, content in contents.items():
         with written_at_once(out / name) as path:
             path.write_bytes(content)
@@ -80,6 +98,8 @@ def main() -> None:
             len(FashionMNIST(str(args.out), split, test_mode=split == 'test'))
             for split in ('train', 'test')
         ]
+        for name in FILES:
+            check(args.out / name, (args.out / name).read_bytes())
     except (OSError, EOFError, ValueError, RuntimeError, AssertionError) as error:
         sys.exit(f'prepare_fashion_mnist.py: {error}')
     print(f'{args.out}: {numbers[0]} training and {numbers[1]} test images')

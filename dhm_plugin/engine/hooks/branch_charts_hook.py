@@ -1,5 +1,6 @@
 """One TensorBoard chart for all branches."""
 
+from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmengine.visualization import TensorboardVisBackend
@@ -16,6 +17,7 @@ class BranchChartsHook(Hook):
     nothing happens.
     """
 
+    @master_only  # of several processes, each would open a file of its own
     def before_train(self, runner: Runner) -> None:
         """Write the layout of the charts."""
         for backend in runner.visualizer._vis_backends.values():

@@ -19,7 +19,7 @@ class CheckpointCheckHook(Hook):
 
     Raises:
         ValueError: If a weight of the network is missing in the checkpoint, or has
-            another shape there. The side branches' may be missing in a test: it runs
+            another shape there. The side branches' may be missing in a test that runs
             none of them.
     """
 
@@ -30,10 +30,12 @@ class CheckpointCheckHook(Hook):
             return
         weights = checkpoint.get('state_dict', checkpoint)
         found = {key.removeprefix('module.'): value for key, value in weights.items()}
-        optional = () if training else SIDE_BRANCH_PREFIXES
+        network = network_of(runner)
+        needed = training or getattr(network, 'evaluates_side_branches', False)
+        optional = () if needed else SIDE_BRANCH_PREFIXES
         expected = {
             key: value
-            for key, value in network_of(runner).state_dict().items()
+            for key, value in network.state_dict().items()
             # Checkpoints of PyTorch before 0.4.1 do not have it.
             if not key.endswith('num_batches_tracked')
             and (key in found or not key.startswith(optional))

@@ -37,9 +37,11 @@ class DHMClassifier(ImageClassifier):
         data_preprocessor (dict | nn.Module, optional): As in ``ImageClassifier``.
             Defaults to None.
         init_cfg (dict, optional): Initialization config. Defaults to None.
-        predict_with (str): The branch that predicts: ``'main'``, ``'side0'``, ..., of
-            which only what lies before its end is run; or ``'mean'``, the mean of the
-            class probabilities of all branches. Defaults to ``'main'``.
+        predict_with (str): The branch that predicts: ``'main'``, ``'side0'``, ..., or
+            ``'mean'``, the mean of the class probabilities of all branches. Of a side
+            branch, only what lies before its end is run, if its map is the output of one
+            module of the backbone, as in residual networks; else the whole backbone,
+            and the log says so. Defaults to ``'main'``.
 
     Raises:
         TypeError: If the neck or the head is of another type.
@@ -117,17 +119,20 @@ class DHMClassifier(ImageClassifier):
         Returns:
             torch.Tensor | dict | list[DataSample]: As ``ImageClassifier`` does.
         """
-        if mode == 'loss' or self.predict_with == 'main':
+        if mode not in ('tensor', 'predict') or self.predict_with == 'main':
             return super().forward(inputs, data_samples, mode)
-        logits = self._predicting_logits(inputs)
+        if self.predict_with == 'mean':
+            branches = self.branch_logits(inputs)
+            logits = torch.stack(branches).softmax(dim=-1).mean(dim=0).log()
+        else:
+            branches = ()
+            logits = self._side_logits(inputs)
         if mode == 'tensor':
             return logits
-        return self.head._get_predictions(logits, data_samples)
+        samples = self.head._get_predictions(logits, data_samples)
+        return self.head.with_branch_scores(samples, branches)
 
-    def _predicting_logits(self, inputs: torch.Tensor) -> torch.Tensor:
-        if self.predict_with == 'mean':
-            probs = torch.stack(self.branch_logits(inputs)).softmax(dim=-1)
-            return probs.mean(dim=0).log()
+    def _side_logits(self, inputs: torch.Tensor) -> torch.Tensor:
         index = self.head.branch_names.index(self.predict_with)
         feature_map = self._map_at(self.neck.forks[index], inputs)
         (feat,) = self.neck.pool((self.neck.branches[index](feature_map),))
@@ -145,6 +150,11 @@ class DHMClassifier(ImageClassifier):
             return left.feature_map
         finally:
             handle.remove()
+
+    @property
+    def evaluates_side_branches(self) -> bool:
+        """Whether a side branch runs in evaluation."""
+        return self.predict_with != 'main' or self.neck.eval_branches
 
     def switch_to_deploy(self) -> None:
         """Drop the side branches in place: what is left is the plain network.
@@ -170,6 +180,15 @@ class DHMClassifier(ImageClassifier):
         if maps is not None:
             self.neck.check_maps(maps)
             self.head.check_channels((*self.neck.side_channels, maps[-1].size(1)))
+        if self.predict_with.startswith('side'):
+            fork = self.neck.forks[self.head.branch_names.index(self.predict_with)]
+            if not self._exits or self._exits[fork] is None:
+                print_log(
+                    f'predict_with={self.predict_with!r} saves no time in the backbone: '
+                    f'map {fork} of {type(self.backbone).__name__} is not the output of '
+                    'one module',
+                    logger='current',
+                )
 
 
 def _check_type(role: str, module: Any, expected: type) -> None:

@@ -148,8 +148,23 @@ class MultiBranchClsHead(LinearClsHead):
         """
         logits = self.branch_logits(feats)
         samples = self._get_predictions(logits[-1], data_samples)
+        return self.with_branch_scores(samples, logits)
+
+    def with_branch_scores(
+        self, samples: list[DataSample], logits: Sequence[torch.Tensor]
+    ) -> list[DataSample]:
+        """Add the class probabilities of all branches to predictions.
+
+        Args:
+            samples (list[DataSample]): The predictions.
+            logits (Sequence[torch.Tensor]): Of :meth:`branch_logits`. Nothing is added if
+                they are not those of all branches.
+
+        Returns:
+            list[DataSample]: The predictions.
+        """
         if len(logits) > 1:
-            scores = torch.stack(logits, dim=1).softmax(dim=-1)
+            scores = torch.stack(tuple(logits), dim=1).softmax(dim=-1)
             for sample, branches in zip(samples, scores):
                 sample.set_field(branches.detach(), 'branch_scores')
                 sample.set_field(self.branch_names, 'branch_names')

@@ -47,8 +47,8 @@ class MimickingLoss(nn.Module):
 
     Raises:
         ValueError: If ``temperature`` is not positive, or ``loss_weight`` or
-            ``eps`` is negative, or one of them is not finite, or ``students`` and
-            ``teachers`` leave no pair.
+            ``eps`` is negative, or one of them is not finite, or ``students`` or
+            ``teachers`` is unknown, or both are ``'main'``.
 
     Example:
         >>> import torch
@@ -106,7 +106,8 @@ class MimickingLoss(nn.Module):
             over the batch, times ``loss_weight`` and the squared temperature.
 
         Raises:
-            ValueError: If there are fewer than two branches, or their shapes differ.
+            ValueError: If there are fewer than two branches, or their shapes differ, or
+                ``students`` and ``teachers`` leave no pair of them.
         """
         if self.eps or not self._everybody:
             pairs = self.divergences(logits)
@@ -194,6 +195,11 @@ class MimickingLoss(nn.Module):
             chosen[main if self.teachers == 'side' else side] = 0
         if self.students != 'all':
             chosen[:, main if self.students == 'side' else side] = 0
+        if len(pairs) == 2 and self.students == self.teachers == 'side':
+            raise ValueError(
+                "MimickingLoss: students='side', teachers='side', but there is one side "
+                "branch alone; set teachers='all' or 'main'"
+            )
         return chosen
 
     def _scaled(self, logits: Sequence[torch.Tensor]) -> list[torch.Tensor]:

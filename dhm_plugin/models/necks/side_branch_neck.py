@@ -103,7 +103,18 @@ class SideBranchNeck(BaseModule):
     def forward_branches(
         self, maps: tuple[torch.Tensor, ...]
     ) -> tuple[torch.Tensor, ...]:
-        """Do as :meth:`forward` does, with every branch, whatever the mode."""
+        """Do as :meth:`forward` does, with every branch, whatever the mode.
+
+        Args:
+            maps (tuple[torch.Tensor]): As :meth:`forward` takes them.
+
+        Returns:
+            tuple[torch.Tensor]: Pooled features (N, C_b) of all branches, main branch
+            last; of the main branch alone after :meth:`switch_to_deploy`.
+
+        Raises:
+            ValueError: If the maps do not fit the branches.
+        """
         self.check_maps(maps)
         sides = (branch(maps[fork]) for fork, branch in zip(self.forks, self.branches))
         return self.pool((*sides, maps[-1]))

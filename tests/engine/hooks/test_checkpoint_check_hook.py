@@ -40,6 +40,20 @@ def test_a_test_needs_no_side_branches_but_resuming_does(build):
         check(model, stripped, Loop(), resume=True)
 
 
+@pytest.mark.parametrize(
+    'options',
+    [
+        {'model.neck.eval_branches': True},
+        {'model.predict_with': 'side0'},
+        {'model.predict_with': 'mean'},
+    ],
+)
+def test_a_test_of_side_branches_needs_them(options, build):
+    model = build(CONFIG, **options)
+    with pytest.raises(ValueError, match=r'neck.branches.0.* is missing, it must be'):
+        check(model, strip_side_branches(model.state_dict()))
+
+
 def test_refuses_another_depth_and_other_classes(build):
     model = build(CONFIG)
     deeper = build(CONFIG, **{'model.backbone.depth': 32})

@@ -267,6 +267,12 @@ def test_predicts_with_the_mean(build):
     torch.testing.assert_close(logits.softmax(dim=-1), branches[-1])
 
 
+def test_refuses_an_unknown_mode_as_the_stock_classifier(build):
+    model = build(ARCHITECTURES[0][0], **{'model.predict_with': 'mean'}).eval()
+    with pytest.raises(RuntimeError, match='Invalid mode "logits"'):
+        model(torch.randn(1, 1, 8, 8), mode='logits')
+
+
 def test_refuses_an_unknown_branch(build):
     with pytest.raises(ValueError, match="predict_with='side2'; it must be one of"):
         build(ARCHITECTURES[0][0], **{'model.predict_with': 'side2'})

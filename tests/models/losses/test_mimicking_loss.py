@@ -158,6 +158,12 @@ def test_pairs():
     torch.testing.assert_close(criterion(logits), 3.0 * 4 * pairs.sum(dim=0))
 
 
+def test_a_single_side_branch_cannot_teach_itself():
+    criterion = MimickingLoss(students='side', teachers='side')
+    with pytest.raises(ValueError, match='there is one side branch alone'):
+        criterion(random_logits(2))
+
+
 @pytest.mark.parametrize('students', ['all', 'main', 'side'])
 @pytest.mark.parametrize('teachers', ['all', 'main', 'side'])
 @pytest.mark.parametrize('temperature', [1.0, 2.0])
