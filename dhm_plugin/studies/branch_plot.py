@@ -75,7 +75,8 @@ def draw(runs: Mapping[str, Curves], path: Path) -> None:
             Line2D([], [], color='black', ls=styles[run], label=run) for run in runs
         ]
         figure.legend(handles=handles, loc='outside upper center', ncols=2)
-    with written_at_once(path) as temporary:
+    # Text of an SVG file stays text.
+    with written_at_once(path) as temporary, plt.rc_context({'svg.fonttype': 'none'}):
         figure.savefig(temporary, dpi=120)
     plt.close(figure)
 

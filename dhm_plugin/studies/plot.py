@@ -6,7 +6,8 @@ from pathlib import Path
 import matplotlib
 
 from ..checkpoints.files import written_at_once
-from .results import paired_difference, values
+from .comparison import paired_difference
+from .results import values
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt

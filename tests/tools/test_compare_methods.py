@@ -4,7 +4,6 @@ import subprocess
 import sys
 import time
 
-import pytest
 import torch
 from paths import ROOT
 
@@ -31,7 +30,7 @@ def command(folder, epochs):
 
 def test_goes_on_where_it_was_killed(python, tool_env, tmp_path):
     process = subprocess.Popen(
-        [sys.executable, *command(tmp_path, 6)],
+        [sys.executable, *command(tmp_path, 4)],
         env={**tool_env, 'CUDA_VISIBLE_DEVICES': ''},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -48,19 +47,28 @@ def test_goes_on_where_it_was_killed(python, tool_env, tmp_path):
     before = rows_of(tmp_path)
     assert [row['config'] for row in before] == [PLAIN.stem]
 
-    text = python(*command(tmp_path, 6))
+    text = python(*command(tmp_path, 4))
     rows = rows_of(tmp_path)
     assert rows[0].items() >= before[0].items()
     assert [row['config'] for row in rows] == [PLAIN.stem, DHM.stem]
-    assert [row['epochs'] for row in rows] == ['6', '6']
+    assert [row['epochs'] for row in rows] == ['4', '4']
     assert rows[0]['cosine_stage0_side0_main'] == ''
     assert -1 < float(rows[1]['cosine_stage0_side0_main']) < 1
     assert '[2/2] resnet20_dhm_1xb64_digits, seed 0: ' in text
-    assert 'Load checkpoint from' in (run / 'train.log').read_text()
+    assert 'resumed epoch: ' in (run / 'train.log').read_text()
     assert '| resnet20_dhm_1xb64_digits | 1 | ' in (tmp_path / 'results.md').read_text()
     assert (tmp_path / 'results.png').stat().st_size > 5000
     # Nothing is left to do.
-    assert '[2/2]' not in python(*command(tmp_path, 6))
+    assert '[2/2]' not in python(*command(tmp_path, 4))
+    # The same came out as without an interruption.
+    (tmp_path / 'whole').mkdir()
+    python(*command(tmp_path / 'whole', 4))
+    for row, whole in zip(rows, rows_of(tmp_path / 'whole')):
+        assert {**row, 'seconds': ''} == {**whole, 'seconds': ''}
+    # The trainings that are there were made with other settings.
+    (tmp_path / 'results.csv').unlink()
+    text = python(*command(tmp_path, 5), code=1)
+    assert 'seed0.py: this training was begun with other settings' in text
 
 
 def test_the_main_branches_start_equal(python, tmp_path):
@@ -79,8 +87,9 @@ def test_the_main_branches_start_equal(python, tmp_path):
     torch.testing.assert_close(weights[0][key], weights[1][key])
 
 
-@pytest.mark.parametrize('other', ['plain/resnet32_1xb128_cifar10.py'])
-def test_refuses_different_main_branches(other, python, tmp_path):
-    arguments = (COMPARE, PLAIN, ROOT / 'configs' / other, '--out', tmp_path)
-    text = python(*arguments, code=1)
-    assert 'its main branch is not that of' in text
+def test_refuses_what_cannot_be_compared(python, tmp_path):
+    other = ROOT / 'configs/plain/resnet32_1xb128_cifar10.py'
+    text = python(COMPARE, PLAIN, other, '--out', tmp_path, code=1)
+    assert f'{other}: its main branch is not that of the other configs' in text
+    text = python(COMPARE, PLAIN, PLAIN, '--out', tmp_path, code=2)
+    assert 'the file names of configs must differ' in text

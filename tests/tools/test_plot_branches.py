@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from paths import ROOT
 
@@ -7,6 +9,27 @@ CONFIGS = {
     'dsl': 'dsl/resnet20_dsl_1xb64_digits.py',
     'dhm': 'dhm/resnet20_dhm_1xb64_digits.py',
 }
+SHORT = """
+_base_ = '{config}'
+train_cfg = dict(max_epochs=2)
+train_dataloader = dict(batch_size=480)
+default_hooks = dict(logger=dict(interval=1))
+"""
+ALL = """
+model = dict(neck=dict(eval_branches=True))
+val_evaluator = [dict(type='Accuracy', topk=(1,)), dict(type='BranchAccuracy')]
+default_hooks['consistency'] = dict(type='ConsistencyHook', interval=1)
+"""
+OF_EVERY_BRANCH = ('cross-entropy', 'validation accuracy (%)')
+OF_BRANCHES = (
+    'divergence, teacher to student',
+    'cosine of gradients, whole loss',
+    'cosine of gradients, cross-entropy',
+    'CKA of features',
+    'side0_main',
+    'stage1_side1_main',
+    'ensemble',
+)
 
 
 @pytest.fixture
@@ -14,31 +37,26 @@ def work_dirs(python, tmp_path_factory):
     """A short training of each method, with all that is drawn."""
     root = tmp_path_factory.mktemp('runs')
     for method, config in CONFIGS.items():
-        options = ['train_cfg.max_epochs=2', 'train_dataloader.batch_size=480']
-        options += ['default_hooks.logger.interval=1']
-        if method != 'plain':
-            options += ['default_hooks.consistency.type=ConsistencyHook']
-            options += ['default_hooks.consistency.interval=2']
-        python(
-            ROOT / 'tools/train.py',
-            ROOT / 'configs' / config,
-            *('--work-dir', root / method, '--cfg-options', *options),
-        )
+        path = root / f'{method}.py'
+        text = SHORT.format(config=ROOT / 'configs' / config)
+        path.write_text(text + ('' if method == 'plain' else ALL))
+        python(ROOT / 'tools/train.py', path, '--work-dir', root / method)
     return root
 
 
 def test_draws(work_dirs, python, tmp_path):
-    for methods, suffix, start in (
-        (['plain'], 'png', b'\x89PNG'),
-        (['dsl'], 'svg', b'<?xml'),
-        (['dhm'], 'png', b'\x89PNG'),
-        (['dsl', 'dhm'], 'svg', b'<?xml'),
-    ):
-        out = tmp_path / f'branches.{suffix}'
+    for methods in (['plain'], ['dsl'], ['dhm'], ['dsl', 'dhm']):
+        out = tmp_path / 'branches.svg'
         python(PLOT, *(work_dirs / method for method in methods), '--out', out)
-        content = out.read_bytes()
-        assert len(content) > 10000
-        assert content.startswith(start)
+        text = out.read_text()
+        assert text.startswith('<?xml')
+        labels = re.findall(r'<text[^>]*>([^<]+)</text>', text)
+        assert {*OF_EVERY_BRANCH, 'main'} <= {*labels}
+        assert ({*OF_BRANCHES} <= {*labels}) == (methods != ['plain'])
+        assert ('mimicking loss' in labels) == ('dhm' in methods)
+        assert ({'dsl', 'dhm'} <= {*labels}) == (len(methods) == 2)
+    python(PLOT, work_dirs / 'dhm', '--out', tmp_path / 'branches.png')
+    assert (tmp_path / 'branches.png').read_bytes().startswith(b'\x89PNG')
 
 
 def test_names_the_folder_without_a_log(python, tmp_path):

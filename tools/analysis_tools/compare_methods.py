@@ -17,7 +17,7 @@ from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
-from dhm_plugin.studies import results
+from dhm_plugin.studies import results, tables
 from dhm_plugin.studies.plot import plot
 from dhm_plugin.studies.training import Training, initial_weights
 
@@ -135,7 +135,7 @@ def main() -> None:
         sys.exit(f'compare_methods.py: {error}')
     rows = results.read(csv)
     names = [config.stem for config in args.configs]
-    text = results.table(rows, names) + results.consistency_table(rows, names)
+    text = tables.table(rows, names) + tables.consistency_table(rows, names)
     (args.out / 'results.md').write_text(text)
     plot(rows, names, args.out / 'results.png')
     print(f'\n{text}\nThe plot is {args.out / "results.png"}')

@@ -33,8 +33,8 @@ class ConsistencyHook(Hook):
     it: a line of the log without a new measurement repeats the last one. Measured is on
     the batch that was just trained on, with the updated weights; of several processes, on
     the first one's. Running statistics and random numbers stay as they are: the training
-    is the same without the hook. It costs the time of some four iterations, and the
-    memory of one in float32.
+    is the same without the hook. A measurement costs a forward pass, a backward pass for
+    each loss of each branch and for each fork, and the memory of an iteration in float32.
 
     Source: Li & Chen, *Dynamic Hierarchical Mimicking Towards Consistent Optimization
     Objectives*, CVPR 2020, for the idea; :func:`dhm_plugin.engine.consistency.cka`.
