@@ -1,5 +1,6 @@
 """What the tests of the command lines share."""
 
+import runpy
 import subprocess
 import sys
 
@@ -36,6 +37,27 @@ def python(run):
 
     def run_script(*command, **options):
         return run(sys.executable, *command, **options)
+
+    return run_script
+
+
+@pytest.fixture
+def inline(monkeypatch, capsys):
+    """Run a script in this process; most of the time of a short one is its start."""
+
+    def run_script(script, *arguments, code=0):
+        monkeypatch.setattr(sys, 'argv', [str(part) for part in (script, *arguments)])
+        capsys.readouterr()
+        end = None
+        try:
+            runpy.run_path(str(script), run_name='__main__')
+        except SystemExit as error:
+            end = error.code
+        output = ''.join(capsys.readouterr())
+        if isinstance(end, str):  # Python prints it, and exits with 1
+            output, end = f'{output}{end}\n', 1
+        assert (end or 0) == code, output
+        return output
 
     return run_script
 

@@ -32,7 +32,7 @@ def test_table_and_json(what, reference, ours, python, tmp_path):
         assert all(number > 0 for numbers in lists for number in numbers)
 
 
-def test_names_what_is_wrong(python):
-    text = python(BENCHMARK, 'infer', ROOT / 'configs/plain/README.md', code=1)
+def test_names_what_is_wrong(inline):
+    text = inline(BENCHMARK, 'infer', ROOT / 'configs/plain/README.md', code=1)
     assert 'benchmark.py: ' in text
     assert 'compared are a DHM config' in text

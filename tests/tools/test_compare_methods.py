@@ -28,7 +28,7 @@ def command(folder, epochs):
     return [str(part) for part in (COMPARE, PLAIN, DHM, '--out', folder, *options)]
 
 
-def test_goes_on_where_it_was_killed(python, tool_env, tmp_path):
+def test_goes_on_where_it_was_killed(python, inline, tool_env, tmp_path):
     process = subprocess.Popen(
         [sys.executable, *command(tmp_path, 4)],
         env={**tool_env, 'CUDA_VISIBLE_DEVICES': ''},
@@ -59,7 +59,7 @@ def test_goes_on_where_it_was_killed(python, tool_env, tmp_path):
     assert '| resnet20_dhm_1xb64_digits | 1 | ' in (tmp_path / 'results.md').read_text()
     assert (tmp_path / 'results.png').stat().st_size > 5000
     # Nothing is left to do.
-    assert '[2/2]' not in python(*command(tmp_path, 4))
+    assert '[2/2]' not in inline(*command(tmp_path, 4))
     # The same came out as without an interruption.
     (tmp_path / 'whole').mkdir()
     python(*command(tmp_path / 'whole', 4))
@@ -67,7 +67,7 @@ def test_goes_on_where_it_was_killed(python, tool_env, tmp_path):
         assert {**row, 'seconds': ''} == {**whole, 'seconds': ''}
     # The trainings that are there were made with other settings.
     (tmp_path / 'results.csv').unlink()
-    text = python(*command(tmp_path, 5), code=1)
+    text = inline(*command(tmp_path, 5), code=1)
     assert 'seed0.py: this training was begun with other settings' in text
 
 
@@ -87,9 +87,9 @@ def test_the_main_branches_start_equal(python, tmp_path):
     torch.testing.assert_close(weights[0][key], weights[1][key])
 
 
-def test_refuses_what_cannot_be_compared(python, tmp_path):
+def test_refuses_what_cannot_be_compared(inline, tmp_path):
     other = ROOT / 'configs/plain/resnet32_1xb128_cifar10.py'
-    text = python(COMPARE, PLAIN, other, '--out', tmp_path, code=1)
+    text = inline(COMPARE, PLAIN, other, '--out', tmp_path, code=1)
     assert f'{other}: its main branch is not that of the other configs' in text
-    text = python(COMPARE, PLAIN, PLAIN, '--out', tmp_path, code=2)
+    text = inline(COMPARE, PLAIN, PLAIN, '--out', tmp_path, code=2)
     assert 'the file names of configs must differ' in text

@@ -26,9 +26,9 @@ def test_ema_weights_are_taken(python, build, tmp_path):
         assert not torch.equal(exported[key], raw[f'module.{key}'])
 
 
-def test_what_fails_is_one_line(python, tmp_path):
+def test_what_fails_is_one_line(inline, tmp_path):
     config = ROOT / 'configs/dhm/resnet20_dhm_1xb64_digits.py'
     paths = tmp_path / 'none.pth', tmp_path / 'out.pth'
-    output = python(EXPORT, config, *paths, '--to', 'mmpretrain', code=1)
+    output = inline(EXPORT, config, *paths, '--to', 'mmpretrain', code=1)
     assert output.endswith(f'export.py: {paths[0]}: there is no such file\n')
     assert 'Traceback' not in output

@@ -65,7 +65,7 @@ def test_official_to_dhm_and_strip(official, build, python, tmp_path):
 
 
 @pytest.mark.parametrize('form', ['bare', 'module', 'trainer'])
-def test_in_and_back_out_gives_the_same_weights(form, python, tmp_path):
+def test_in_and_back_out_gives_the_same_weights(form, inline, tmp_path):
     """Of a bare state dict the same file, bit for bit."""
     keys = json.loads((ROOT / 'tests/data/cifar_resnet32.keys.json').read_text())
     generator = torch.Generator().manual_seed(0)
@@ -82,8 +82,8 @@ def test_in_and_back_out_gives_the_same_weights(form, python, tmp_path):
         content = dict(epoch=164, state_dict=content)
     with src.open('wb') as file:
         torch.save(content, file)
-    python(CONVERTERS / 'official_to_dhm.py', src, ours)
-    output = python(CONVERTERS / 'official_to_dhm.py', ours, back, '--reverse')
+    inline(CONVERTERS / 'official_to_dhm.py', src, ours)
+    output = inline(CONVERTERS / 'official_to_dhm.py', ours, back, '--reverse')
     assert 'resnet32_dhm_1xb128_cifar100.py' in output
     assert 'left out: meta' in output
     result = torch.load(back, weights_only=True)
@@ -104,13 +104,13 @@ def test_in_and_back_out_gives_the_same_weights(form, python, tmp_path):
         ('strip_side_branches.py', None, 'is truncated or no checkpoint'),
     ],
 )
-def test_what_fails_writes_nothing(script, content, message, python, tmp_path):
+def test_what_fails_writes_nothing(script, content, message, inline, tmp_path):
     if content is None:
         (tmp_path / 'src.pth').write_bytes(b'PK\x03\x04')
     else:
         torch.save(content, tmp_path / 'src.pth')
     paths = tmp_path / 'src.pth', tmp_path / 'out' / 'dst.pth'
-    output = python(CONVERTERS / script, *paths, code=1)
+    output = inline(CONVERTERS / script, *paths, code=1)
     assert f'{script}: {paths[0]}: ' in output
     assert message in output
     assert 'Traceback' not in output

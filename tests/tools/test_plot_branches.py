@@ -44,10 +44,10 @@ def work_dirs(python, tmp_path_factory):
     return root
 
 
-def test_draws(work_dirs, python, tmp_path):
+def test_draws(work_dirs, python, inline, tmp_path):
     for methods in (['plain'], ['dsl'], ['dhm'], ['dsl', 'dhm']):
         out = tmp_path / 'branches.svg'
-        python(PLOT, *(work_dirs / method for method in methods), '--out', out)
+        inline(PLOT, *(work_dirs / method for method in methods), '--out', out)
         text = out.read_text()
         assert text.startswith('<?xml')
         labels = re.findall(r'<text[^>]*>([^<]+)</text>', text)
@@ -59,6 +59,6 @@ def test_draws(work_dirs, python, tmp_path):
     assert (tmp_path / 'branches.png').read_bytes().startswith(b'\x89PNG')
 
 
-def test_names_the_folder_without_a_log(python, tmp_path):
-    output = python(PLOT, tmp_path, code=1)
+def test_names_the_folder_without_a_log(inline, tmp_path):
+    output = inline(PLOT, tmp_path, code=1)
     assert f'plot_branches.py: {tmp_path}: there is no log in' in output

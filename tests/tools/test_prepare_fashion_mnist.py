@@ -33,12 +33,12 @@ def test_configs_find_what_it_writes(python, tmp_path):
     )
 
 
-def test_refuses_other_files(python, tmp_path):
+def test_refuses_other_files(inline, tmp_path):
     source, out = tmp_path / 'source', tmp_path / 'out'
     source.mkdir()
     (source / 'train-images-idx3-ubyte.gz').write_bytes(gzip.compress(b'no images'))
-    output = python(PREPARE, source, '--out', out, code=1)
+    output = inline(PREPARE, source, '--out', out, code=1)
     assert 'train-images-idx3-ubyte.gz: is not the file of Fashion-MNIST' in output
     assert list(out.iterdir()) == []
-    output = python(PREPARE, tmp_path / 'nowhere', '--out', out, code=1)
+    output = inline(PREPARE, tmp_path / 'nowhere', '--out', out, code=1)
     assert 'nowhere/train-images-idx3-ubyte.gz' in output

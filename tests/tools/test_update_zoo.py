@@ -21,11 +21,11 @@ def checkout(tmp_path):
     return tmp_path
 
 
-def test_writes_and_checks(checkout, python):
+def test_writes_and_checks(checkout, python, inline):
     configs = checkout / 'configs'
     before = (configs / 'dhm/README.md').read_text()
     assert python(TOOL, checkout).count('written: ') == 7
-    assert python(TOOL, checkout, '--check').endswith('everything is current\n')
+    assert inline(TOOL, checkout, '--check').endswith('everything is current\n')
     for method in ('dhm', 'dsl', 'plain'):
         (model,) = yaml.safe_load((configs / method / 'metafile.yml').read_text())[
             'Models'
@@ -40,16 +40,16 @@ def test_writes_and_checks(checkout, python):
 
     metafile = configs / 'dsl/metafile.yml'
     metafile.write_text(metafile.read_text().replace('Epochs: 25', 'Epochs: 26'))
-    output = python(TOOL, checkout, '--check', code=1)
+    output = inline(TOOL, checkout, '--check', code=1)
     assert output.endswith(f'not current: {metafile}\n')
     assert output.count('not current') == 1
     assert 'Epochs: 26' in metafile.read_text()
 
 
-def test_names_what_does_not_fit(checkout, python):
+def test_names_what_does_not_fit(checkout, inline):
     readme = checkout / 'configs/dsl/README.md'
     readme.write_text('no table\n')
-    output = python(TOOL, checkout, code=1)
+    output = inline(TOOL, checkout, code=1)
     assert f'update_zoo.py: {readme}: has no place for the table' in output
     assert 'Traceback' not in output
     assert not (checkout / 'model-index.yml').exists()
