@@ -13,11 +13,13 @@ from paths import ROOT
 
 from dhm_plugin import (
     BFloat16OptimWrapper,
+    BranchAccuracy,
     CropFlipPreprocessor,
     InMemoryDataset,
     MimickingLoss,
 )
 from dhm_plugin.benchmarks.step import REFERENCE, Step, switches
+from dhm_plugin.engine.consistency import measure
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='there is no GPU')
 
@@ -33,6 +35,34 @@ def test_mimicking_loss_is_the_cpus(dtype):
     ]
     for ours, reference in zip(gradients[1], gradients[0]):
         torch.testing.assert_close(ours.cpu(), reference, rtol=1e-4, atol=1e-7)
+
+
+def test_consistency_is_the_cpus(build):
+    model = build('dhm/resnet20_dhm_1xb64_digits.py').double().train()
+    images = torch.randn(16, 1, 8, 8, dtype=torch.float64)
+    measured = []
+    for device in ('cpu', 'cuda'):
+        sample = DataSample().set_gt_label(torch.arange(16) % 10).to(device)
+        measured.append(measure(model.to(device), images.to(device), [sample]))
+    assert measured[1] == pytest.approx(measured[0], rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize('predict_with', ['main', 'side0', 'mean'])
+def test_predicts_as_the_cpu(predict_with, build):
+    options = {'model.predict_with': predict_with, 'model.neck.eval_branches': True}
+    model = build('dhm/resnet20_dhm_1xb64_digits.py', **options).double().eval()
+    images = torch.randn(16, 1, 8, 8, dtype=torch.float64)
+    scores = []
+    for device in ('cpu', 'cuda'):
+        samples = [DataSample().set_gt_label(i % 10).to(device) for i in range(16)]
+        with torch.no_grad():
+            samples = model.to(device)(images.to(device), samples, mode='predict')
+        scores.append(torch.stack([sample.pred_score.cpu() for sample in samples]))
+        if predict_with != 'side0':
+            metric = BranchAccuracy()
+            metric.process(None, [sample.to_dict() for sample in samples])
+            assert len(metric.results) == 16
+    torch.testing.assert_close(scores[1], scores[0])
 
 
 @pytest.mark.parametrize('dtype', ['float16', 'bfloat16'])
