@@ -66,9 +66,26 @@ class Training:
         return self.folder / 'runs' / self.name / f'seed{self.seed}'
 
     def settings(self) -> Config:
-        """Give the config with all that the study changes."""
+        """Give the config with all that the study changes.
+
+        Returns:
+            Config: What ``tools/train.py`` gets.
+
+        Raises:
+            ValueError: If the last epoch would not be validated, or there are no epochs.
+        """
         cfg = Config.fromfile(self.config)
         cfg.merge_from_dict(copy.deepcopy(self.options))
+        epochs, interval = (
+            cfg.train_cfg.get(key, default)
+            for key, default in (('max_epochs', 0), ('val_interval', 1))
+        )
+        if not epochs or epochs % interval:
+            raise ValueError(
+                f'{self.config}: train_cfg has max_epochs={epochs}, val_interval='
+                f'{interval}; compared is the accuracy after the last epoch, so '
+                'val_interval must divide max_epochs'
+            )
         cfg.randomness = dict(seed=self.seed)
         # Two checkpoints: MMEngine removes the old one before the new one is written.
         cfg.default_hooks.checkpoint = dict(
@@ -167,16 +184,15 @@ class Training:
             iterations, with the hooks.
 
         Raises:
-            RuntimeError: If the last epoch was not validated.
+            ValueError: If the log has no top-1 accuracy.
         """
         curves = read(self.work_dir)
-        epochs, accuracy = curves.get('accuracy/top1', [(0, 0.0)])[-1]
-        expected = self.settings().train_cfg.max_epochs
-        if epochs != expected:
-            raise RuntimeError(
-                f'{self.name}, seed {self.seed}: the last accuracy is that of epoch '
-                f'{epochs} of {expected}; let val_interval divide max_epochs'
+        if 'accuracy/top1' not in curves:
+            raise ValueError(
+                f'{self.config}: validates no accuracy/top1; set '
+                "val_evaluator=dict(type='Accuracy', topk=(1,))"
             )
+        epochs, accuracy = curves['accuracy/top1'][-1]
         numbers = {'main': accuracy}
         for key, points in curves.items():
             if key.startswith('branch/') and key != 'branch/main_top1':

@@ -91,5 +91,8 @@ def test_refuses_what_cannot_be_compared(inline, tmp_path):
     other = ROOT / 'configs/plain/resnet32_1xb128_cifar10.py'
     text = inline(COMPARE, PLAIN, other, '--out', tmp_path, code=1)
     assert f'{other}: its main branch is not that of the other configs' in text
+    options = ('--cfg-options', 'train_cfg.val_interval=10')
+    text = inline(COMPARE, PLAIN, '--out', tmp_path, *options, code=1)
+    assert f'{PLAIN}: train_cfg has max_epochs=25, val_interval=10; compared is' in text
     text = inline(COMPARE, PLAIN, PLAIN, '--out', tmp_path, code=2)
     assert 'the file names of configs must differ' in text
