@@ -43,7 +43,7 @@ def plot(rows: Sequence[dict[str, str]], configs: Sequence[str], path: Path) -> 
     left.set_yticks(range(len(configs)), configs)
     left.invert_yaxis()
     left.set_xlabel('top-1 accuracy of the main branch (%), mean')
-    right.set_xlabel(f'difference from {configs[0]}, same seed;\nmean, 95% interval')
+    right.set_xlabel(f'difference from {configs[0]},\nsame seed; mean, 95% interval')
     for axes in (left, right):
         axes.grid(axis='x', alpha=0.3)
     with written_at_once(path) as temporary:

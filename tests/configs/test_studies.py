@@ -1,0 +1,45 @@
+"""The published studies: every table is computed from the CSV file beside it."""
+
+import pytest
+from paths import ROOT
+
+from dhm_plugin.studies import results, tables
+
+STUDIES = ROOT / 'configs/studies'
+NAMES = ('digits', 'fashion_mnist')
+
+
+def read(name):
+    """The rows of a study, its configs in the order of its table, and the table."""
+    table = (STUDIES / name / 'results.md').read_text()
+    lines = table.split('\n\n')[0].splitlines()[2:]
+    configs = [line.strip('| ').split(' | ')[0] for line in lines]
+    return results.read(STUDIES / name / 'results.csv'), configs, table
+
+
+def test_no_study_is_forgotten():
+    assert sorted(path.parent.name for path in STUDIES.glob('*/results.csv')) == [*NAMES]
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_no_run_is_missing(name):
+    rows, configs, _ = read(name)
+    seeds = max(int(row['seed']) for row in rows) + 1
+    runs = [(row['config'], int(row['seed'])) for row in rows]
+    assert sorted(runs) == sorted((c, seed) for c in configs for seed in range(seeds))
+    assert len({row['epochs'] for row in rows}) == 1
+    for config in configs:
+        assert len(list(ROOT.glob(f'configs/*/{config}.py'))) == 1
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_the_table_is_that_of_the_csv(name):
+    rows, configs, table = read(name)
+    expected = tables.table(rows, configs) + tables.consistency_table(rows, configs)
+    assert table == expected
+    assert table in (STUDIES / 'README.md').read_text()
+
+
+def test_the_readme_leads_with_it():
+    _, _, table = read('fashion_mnist')
+    assert table.split('\n\n')[0] in (ROOT / 'README.md').read_text()
