@@ -24,6 +24,8 @@ class Digits(BaseDataset):
         metainfo (dict, optional): Meta information. Defaults to None.
         pipeline (Sequence): Transforms; the image is already loaded. Defaults to ().
         test_mode (bool): Whether a failing item is an error. Defaults to False.
+        indices (int | Sequence[int], optional): The first so many images, or these.
+            Defaults to None: all.
 
     Raises:
         ValueError: If ``split`` is neither of the two.
@@ -38,12 +40,17 @@ class Digits(BaseDataset):
         metainfo: dict | None = None,
         pipeline: Sequence = (),
         test_mode: bool = False,
+        indices: int | Sequence[int] | None = None,
     ) -> None:
         if split not in ('train', 'test'):
             raise ValueError(f"Digits: split={split!r}; it must be 'train' or 'test'")
         self.split = split
         super().__init__(
-            ann_file='', metainfo=metainfo, pipeline=pipeline, test_mode=test_mode
+            ann_file='',
+            metainfo=metainfo,
+            pipeline=pipeline,
+            test_mode=test_mode,
+            indices=indices,
         )
 
     def load_data_list(self) -> list[dict]:

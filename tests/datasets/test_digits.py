@@ -29,6 +29,15 @@ def test_from_a_config():
     assert 'Split: \ttest' in repr(dataset)
 
 
+def test_a_part_of_them():
+    everything = Digits(split='test')
+    part = Digits(split='test', indices=[5, 3])
+    assert len(Digits(split='test', indices=7)) == 7
+    for i, whole in enumerate((5, 3)):
+        expected = everything.get_data_info(whole)['img']
+        assert (part.get_data_info(i)['img'] == expected).all()
+
+
 def test_refuses():
     with pytest.raises(ValueError, match="split='val'; it must be 'train' or 'test'"):
         Digits(split='val')
