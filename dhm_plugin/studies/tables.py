@@ -29,9 +29,8 @@ def table(rows: Sequence[dict[str, str]], configs: Sequence[str]) -> str:
             continue
         cells = [_mean(values(rows, config, name)) for name in names]
         compared = '-'
-        if config != configs[0] and main.keys() & reference.keys():
-            mean, half, seeds = paired_difference(main, reference)
-            compared = f'{mean:+.2f} ± {half:.2f} ({seeds} seeds)'
+        if config != configs[0]:
+            compared = _difference(main, reference, with_seeds=True)
         lines.append([config, str(len(main)), *cells, compared])
     return markdown.table(header, *lines)
 
@@ -59,16 +58,21 @@ def consistency_table(rows: Sequence[dict[str, str]], configs: Sequence[str]) ->
         cells = [_mean(values(rows, config, name)) for config in measured]
         for config in others:
             ours, theirs = (values(rows, each, name) for each in (config, first))
-            if not ours.keys() & theirs.keys():
-                cells.append('-')
-                continue
-            mean, half, _ = paired_difference(ours, theirs)
-            cells.append(f'{mean:+.2f} ± {half:.2f}')
+            cells.append(_difference(ours, theirs))
         lines.append([name, *cells])
     differences = [f'{config} - {first} (95% interval)' for config in others]
     return '\n' + markdown.table(
         ['mean over the training', *measured, *differences], *lines
     )
+
+
+def _difference(
+    ours: dict[int, float], theirs: dict[int, float], with_seeds: bool = False
+) -> str:
+    if not ours.keys() & theirs.keys():
+        return '-'
+    mean, half, seeds = paired_difference(ours, theirs)
+    return f'{mean:+.2f} ± {half:.2f}' + (f' ({seeds} seeds)' if with_seeds else '')
 
 
 def _mean(by_seed: dict[int, float]) -> str:

@@ -89,10 +89,11 @@ def train(trainings: list[Training], args: argparse.Namespace, csv: Path) -> Non
     done = {(row['config'], int(row['seed'])) for row in results.read(csv)}
     left = [t for t in trainings if (t.name, t.seed) not in done]
     threads = max(1, len(os.sched_getaffinity(0)) // args.jobs)
-    starts = {
-        seed: initial_weights([t for t in trainings if t.seed == seed])
-        for seed in sorted({t.seed for t in left})
-    }
+    starts = {}
+    for seed in sorted({t.seed for t in left}):
+        of_seed = [t for t in trainings if t.seed == seed]
+        # The shapes of all configs are compared once: they are those of every seed.
+        starts[seed] = initial_weights(of_seed[:1] if starts else of_seed)
     for training in left:
         training.prepare()
     started = time.monotonic()
