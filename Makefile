@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test lint install
 
 demo: install
-	$(BIN)/python -W ignore tools/demo.py
+	$(BIN)/python -W ignore tools/analysis_tools/demo.py
 
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2

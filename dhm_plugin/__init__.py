@@ -24,7 +24,7 @@ load_checkpoints_safely()
 from .datasets import *  # noqa: E402, F403
 from .engine import *  # noqa: E402, F403
 from .evaluation import *  # noqa: E402, F403
-from .model_hub import add_to_model_hub  # noqa: E402
+from .hub import add_to_model_hub  # noqa: E402
 from .models import *  # noqa: E402, F403
 from .version import __version__  # noqa: E402, F401
 

@@ -12,9 +12,9 @@ from mmengine import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
-from paths import ROOT
 
 import dhm_plugin  # noqa: F401
+from paths import ROOT
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,8 @@ import torch
 from mmengine import Config
 from mmengine.optim import AmpOptimWrapper
 from mmpretrain.structures import DataSample
-from paths import ROOT
 
+from benchmarks.step import REFERENCE, Step, switches
 from dhm_plugin import (
     BFloat16OptimWrapper,
     BranchAccuracy,
@@ -18,8 +18,8 @@ from dhm_plugin import (
     InMemoryDataset,
     MimickingLoss,
 )
-from dhm_plugin.benchmarks.step import REFERENCE, Step, switches
 from dhm_plugin.engine.consistency import measure
+from paths import ROOT
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='there is no GPU')
 

@@ -4,9 +4,9 @@ import re
 import textwrap
 
 from mmengine import Config
-from paths import ROOT
 
 from dhm_plugin import __version__
+from paths import ROOT
 
 TEXT = (ROOT / 'README.md').read_text()
 

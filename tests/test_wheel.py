@@ -9,6 +9,7 @@ import zipfile
 
 import pytest
 import torch
+
 from paths import ROOT
 
 SOURCES = ('dhm_plugin', 'configs', 'tools')

@@ -2,8 +2,11 @@
 """MMPretrain's own tools/train.py, as installed."""
 
 import runpy
+from pathlib import Path
 
-from dhm_plugin.stock_tools import stock_tool
+import mmpretrain
+
+STOCK = Path(mmpretrain.__file__).parent / '.mim/tools/train.py'
 
 if __name__ == '__main__':
-    runpy.run_path(stock_tool('train.py'), run_name='__main__')
+    runpy.run_path(str(STOCK), run_name='__main__')

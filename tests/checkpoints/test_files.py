@@ -4,7 +4,6 @@ import stat
 
 import pytest
 import torch
-from paths import full_disk
 from safetensors.torch import load_file
 
 from dhm_plugin.checkpoints import (
@@ -13,6 +12,7 @@ from dhm_plugin.checkpoints import (
     read_state_dict,
     write_checkpoint,
 )
+from paths import full_disk
 
 WEIGHTS = {'a.weight': torch.ones(2), 'b.bias': torch.zeros(1)}
 

@@ -2,7 +2,6 @@ import json
 
 import pytest
 import torch
-from paths import ROOT
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from dhm_plugin.checkpoints import (
@@ -13,6 +12,7 @@ from dhm_plugin.checkpoints import (
 )
 from dhm_plugin.checkpoints import official as official_module
 from dhm_plugin.checkpoints.official import build_without_weights
+from paths import ROOT
 
 # Blocks of the main branch; of the branch forked after stage 2; of that after stage 3.
 ARCHITECTURES = {

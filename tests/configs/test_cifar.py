@@ -7,9 +7,9 @@ from mmengine import Config
 from mmengine.optim import MultiStepLR
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
-from paths import ROOT
 
 from dhm_plugin.checkpoints.official import build_without_weights
+from paths import ROOT
 
 CONFIGS = ROOT / 'configs'
 # Blocks or layers: forked after stage 1, two stages; forked after stage 2, one stage.

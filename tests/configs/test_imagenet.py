@@ -8,11 +8,11 @@ from mmengine.dataset import Compose, default_collate
 from mmengine.optim import MultiStepLR
 from mmpretrain.registry import MODELS, TRANSFORMS
 from mmpretrain.structures import DataSample
-from paths import ROOT
 from PIL import Image
 from torchvision import transforms
 
 from dhm_plugin.checkpoints.official import build_without_weights
+from paths import ROOT
 
 CONFIGS = ROOT / 'configs'
 # Number of blocks: forked after stage 2, two stages; forked after stage 3, one stage.

@@ -1,9 +1,9 @@
 """The published studies: every table is computed from the CSV file beside it."""
 
 import pytest
-from paths import ROOT
 
-from dhm_plugin.studies import results, tables
+from paths import ROOT
+from studies import results, tables
 
 STUDIES = ROOT / 'configs/studies'
 NAMES = ('digits', 'fashion_mnist')

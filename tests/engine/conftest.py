@@ -1,6 +1,7 @@
 import pytest
 from mmengine import Config
 from mmengine.runner import Runner
+
 from paths import ROOT
 
 CONFIGS = {

@@ -6,8 +6,9 @@ import sys
 
 import numpy as np
 import pytest
-from paths import ROOT
 from PIL import Image
+
+from paths import ROOT
 
 
 @pytest.fixture(scope='session')

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from paths import ROOT
 
 HERE = Path(__file__).parent

@@ -7,14 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import mmpretrain
 import pytest
 import torch
+
 from paths import ROOT
 
-from dhm_plugin.stock_tools import stock_tool
-
 CONFIG = ROOT / 'configs/dhm/resnet18_dhm_8xb32_in1k.py'
+STOCK_TRAIN = Path(mmpretrain.__file__).parent / '.mim/tools/train.py'
 PLAIN = ROOT / 'configs/plain/resnet18_8xb32_in1k.py'
 
 
@@ -54,7 +56,7 @@ def test_train_kill_resume_test_strip(killed, python, run, imagenet, small, tmp_
 
     # MMPretrain's installed script, from another folder.
     train = ('--work-dir', killed, '--resume', *options)
-    output = python(stock_tool('train.py'), CONFIG, *train, cwd=tmp_path)
+    output = python(STOCK_TRAIN, CONFIG, *train, cwd=tmp_path)
     assert f'resumed epoch: {epoch}' in output
     assert f'Epoch(train) [{epoch + 1}][3/3]' in output
     assert f'Epoch(train) [{epoch}]' not in output

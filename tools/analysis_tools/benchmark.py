@@ -10,11 +10,10 @@ from pathlib import Path
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
-from dhm_plugin.benchmarks import infer, loader, loss, report, step, train
-from dhm_plugin.paths import find_root
+from benchmarks import infer, loader, report, step, train
+from dhm_plugin.hub import find_root
 
 HELP = {
-    'loss': 'our losses against one pair of branches after the other',
     'step': 'a training step with each switch of the configs, against none; time '
     'against arithmetic for plain, DSL and DHM',
     'train': 'tools/train.py from end to end against the bare loop of the same steps',
@@ -30,15 +29,14 @@ def parse_args() -> argparse.Namespace:
     subparsers = parser.add_subparsers(dest='what', required=True)
     for what, text in HELP.items():
         sub = subparsers.add_parser(what, help=text, description=text)
-        if what != 'loss':
-            sub.add_argument(
-                'config',
-                nargs='?',
-                type=Path,
-                default=find_root() / 'configs' / DEFAULT,
-                help=f'a DHM config; default: {DEFAULT}',
-            )
-        if what in ('step', 'train', 'infer'):
+        sub.add_argument(
+            'config',
+            nargs='?',
+            type=Path,
+            default=find_root() / 'configs' / DEFAULT,
+            help=f'a DHM config; default: {DEFAULT}',
+        )
+        if what != 'loader':
             sub.add_argument(
                 '--batch-size', type=int, help="images a step; default: the config's"
             )
@@ -48,8 +46,6 @@ def parse_args() -> argparse.Namespace:
 
 def measure(args: argparse.Namespace) -> dict[str, list[dict]]:
     """Measure what is asked for: rows of tables, by name."""
-    if args.what == 'loss':
-        return {'loss': loss.measure()}
     if args.what == 'loader':
         return {'loader': loader.measure(args.config)}
     if args.what == 'step':

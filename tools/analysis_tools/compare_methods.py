@@ -17,9 +17,9 @@ from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
-from dhm_plugin.studies import results, tables
-from dhm_plugin.studies.plot import plot
-from dhm_plugin.studies.training import Training, initial_weights
+from studies import results, tables
+from studies.plot import plot
+from studies.training import Training, initial_weights
 
 
 def positive(text: str) -> int:

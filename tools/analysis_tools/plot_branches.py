@@ -5,8 +5,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from dhm_plugin.studies.branch_plot import draw, run_names
-from dhm_plugin.studies.log import read
+from studies.branch_plot import draw, run_names
+from studies.log import read
 
 
 def parse_args() -> argparse.Namespace:

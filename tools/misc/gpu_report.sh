@@ -24,7 +24,7 @@ measure() {
     timeout 300 python tools/analysis_tools/benchmark.py "$@" --json "$out/$name.json" \
         | tee "$out/$name.md" || echo "$name failed" | tee -a "$out/failed.txt"
 }
-measure loss loss
+
 measure step_resnet50 step configs/dhm/resnet50_dhm_8xb32_in1k.py --batch-size 256
 measure step_resnet32 step configs/dhm/resnet32_dhm_1xb128_cifar100.py
 measure train_resnet32 train configs/dhm/resnet32_dhm_1xb128_cifar100.py

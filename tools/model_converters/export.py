@@ -5,7 +5,7 @@ import argparse
 import sys
 
 from dhm_plugin.checkpoints import CheckpointError
-from dhm_plugin.export import FORMATS, export
+from dhm_plugin.checkpoints.export import FORMATS, export
 
 
 def main() -> None:

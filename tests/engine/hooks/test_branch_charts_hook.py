@@ -3,7 +3,7 @@ import re
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar import layout_pb2
 
-from dhm_plugin.charts import CHARTS
+from dhm_plugin.engine.hooks.branch_charts_hook import CHARTS
 
 
 def test_one_chart_for_all_branches(train, tmp_path):

@@ -1,0 +1,114 @@
+"""One way out for every format: load, write aside, compare, move into place."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from .. import (
+    CheckpointError,
+    read_state_dict,
+    refuse_to_overwrite,
+    save,
+    written_at_once,
+)
+from .to_mmpretrain import stock_network
+from .to_onnx import run_onnx, write_onnx
+from .to_torchvision import resnet_weights, timm_network, torchvision_network
+from .trained import TrainedNetwork, load_trained
+
+FORMATS = ('mmpretrain', 'torchvision', 'timm', 'onnx')
+
+
+def export(
+    config: str | Path, checkpoint: str | Path, out: str | Path, to: str
+) -> tuple[int, float]:
+    """Export a trained network, and check it before the file is moved into place.
+
+    Both networks run on the same images, one at a time and several at once.
+
+    Args:
+        config (str | Path): The config that it was trained with.
+        checkpoint (str | Path): What the training has written.
+        out (str | Path): Where to. ``.safetensors``, or ``.pth`` or ``.pt`` by
+            ``torch.save``; with ``to='onnx'`` ``.onnx``.
+        to (str): One of :data:`FORMATS`.
+
+    Returns:
+        tuple[int, float]: How many images were compared, and the largest difference of
+        their logits.
+
+    Raises:
+        CheckpointError: If the checkpoint does not fit the config, the format has no
+            such network, a package for it is missing, the exported network computes
+            something else, or the file cannot be written; then there is none.
+    """
+    out = Path(out)
+    if to not in FORMATS:
+        raise CheckpointError(f'there is no format {to!r}; it must be one of {FORMATS}')
+    suffixes = ('.onnx',) if to == 'onnx' else ('.pth', '.pt', '.safetensors')
+    if out.suffix not in suffixes:
+        raise CheckpointError(
+            f'{out}: {to} is not written to a {out.suffix or "nameless"} file; it must '
+            f'be {" or ".join(suffixes)}'
+        )
+    refuse_to_overwrite(checkpoint, out)
+    trained = load_trained(config, checkpoint)
+    try:
+        with written_at_once(out) as temporary:
+            if to == 'onnx':
+                write_onnx(trained, temporary)
+                run = partial(run_onnx, temporary)
+            else:
+                run = _write_weights(trained, temporary, to)
+            return _compare(trained, run, to)
+    except ImportError as error:
+        raise CheckpointError(
+            f'{to} needs a package that is not installed ({error}): pip install '
+            "'dhm_plugin[export]'"
+        ) from error
+
+
+def _write_weights(
+    trained: TrainedNetwork, path: Path, to: str
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Write the weights, and load what was written into the other network."""
+    if to == 'mmpretrain':
+        weights, network = trained.state_dict, stock_network(trained)
+    else:
+        build = torchvision_network if to == 'torchvision' else timm_network
+        weights, network = resnet_weights(trained), build(trained)
+    meta = {k: v for k, v in trained.meta.items() if k in ('dataset_meta', 'epoch')}
+    bare = to != 'mmpretrain'
+    save(weights if bare else dict(meta=meta, state_dict=weights), path)
+    written, _ = read_state_dict(path)
+    return _loaded(network, written, to)
+
+
+def _loaded(network: nn.Module, weights: dict, to: str) -> nn.Module:
+    try:
+        network.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        raise CheckpointError(f"{to}'s network has other weights: {error}") from error
+    return network.eval()
+
+
+@torch.no_grad()
+def _compare(
+    trained: TrainedNetwork, run: Callable[[torch.Tensor], torch.Tensor], to: str
+) -> tuple[int, float]:
+    """Compare the logits of both networks on a batch of one and on a larger one."""
+    largest, compared = 0.0, 0
+    for number in (1, 3):
+        images = trained.images(number)
+        expected, logits = trained.model(images), run(images)
+        difference = float((logits - expected).abs().max())
+        if not difference <= 1e-4 * float(expected.abs().max()):
+            raise CheckpointError(
+                f'the {to} network computes something else: its logits differ by up to '
+                f'{difference:.3g} on the same images'
+            )
+        largest, compared = max(largest, difference), compared + number
+    return compared, largest

@@ -1,0 +1,101 @@
+"""To ONNX, with what the preprocessing must do in the metadata."""
+
+import json
+import warnings
+from pathlib import Path
+
+import torch
+from mmengine import Config
+
+from .image_shape import pipeline_of, preprocessor_of
+from .trained import TrainedNetwork
+
+
+def preprocessing(trained: TrainedNetwork) -> dict[str, str]:
+    """Tell what must be done to the pixels (0 to 255) before the network sees them.
+
+    Args:
+        trained (TrainedNetwork): The trained network.
+
+    Returns:
+        dict[str, str]: ``mean`` and ``std`` (JSON lists, in pixel values, by channel in
+        the given order), ``channel_order`` (RGB, BGR or L), ``image_size``, and, where
+        the checkpoint has them, ``classes`` (JSON list).
+    """
+    settings = preprocessor_of(trained.cfg)
+    metadata = dict(
+        mean=json.dumps(list(settings.get('mean', ()))),
+        std=json.dumps(list(settings.get('std', ()))),
+        channel_order=_channel_order(trained.cfg, trained.image_shape[0]),
+        image_size=str(trained.image_shape[-1]),
+    )
+    classes = trained.meta.get('dataset_meta', {}).get('classes')
+    if classes is not None:
+        metadata['classes'] = json.dumps(list(classes))
+    return metadata
+
+
+def write_onnx(trained: TrainedNetwork, path: Path) -> None:
+    """Write an ONNX file with a dynamic batch.
+
+    Args:
+        trained (TrainedNetwork): The trained network.
+        path (Path): Where to.
+
+    Raises:
+        ImportError: If onnx, onnxscript or onnxruntime is not installed.
+    """
+    import onnx
+
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # of the exporter, about its own insides
+        program = torch.onnx.export(
+            _Logits(trained.model),
+            (trained.images(2),),
+            input_names=['images'],
+            output_names=['logits'],
+            dynamic_shapes=({0: torch.export.Dim('batch')},),
+            dynamo=True,
+            verbose=False,
+        )
+    proto = program.model_proto
+    onnx.helper.set_model_props(proto, preprocessing(trained))
+    onnx.checker.check_model(proto)
+    onnx.save(proto, path)
+
+
+def run_onnx(path: Path, images: torch.Tensor) -> torch.Tensor:
+    """Run an ONNX file with onnxruntime.
+
+    Args:
+        path (Path): The file.
+        images (torch.Tensor): Preprocessed images (N, C, H, W).
+
+    Returns:
+        torch.Tensor: Logits (N, classes).
+    """
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
+    return torch.from_numpy(session.run(None, {'images': images.numpy()})[0])
+
+
+class _Logits(torch.nn.Module):
+    """The classifier from images to logits, without MMPretrain's other modes."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.model(images)
+
+
+def _channel_order(cfg: Config, in_channels: int) -> str:
+    if in_channels == 1:
+        return 'L'
+    loads = [str(step['type']) for step in pipeline_of(cfg.test_dataloader.dataset)]
+    # MMCV decodes to BGR; data sets that come as arrays, as CIFAR, are RGB.
+    decoded = any('LoadImage' in name for name in loads)
+    to_rgb = preprocessor_of(cfg).get('to_rgb', False)
+    return 'RGB' if to_rgb == decoded else 'BGR'

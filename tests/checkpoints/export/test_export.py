@@ -1,0 +1,246 @@
+"""Export to every format, run by the programs themselves."""
+
+import json
+import os
+import sys
+
+import onnx
+import pytest
+import timm
+import torch
+import torchvision
+from safetensors.torch import load_file
+
+from dhm_plugin.checkpoints import CheckpointError, read_state_dict
+from dhm_plugin.checkpoints.export import FORMATS, export
+from dhm_plugin.checkpoints.export import export as export_function
+from dhm_plugin.checkpoints.export.to_onnx import run_onnx
+from paths import ROOT, full_disk
+
+CONFIGS = ROOT / 'configs'
+DHM = CONFIGS / 'dhm/resnet18_dhm_8xb32_in1k.py'
+CIFAR = (
+    *('resnet32', 'resnet110', 'wrn16-8', 'wrn28-10', 'densenet40-12'),
+    *('densenet100-12', 'densenet100-24', 'densenet-bc100-12', 'densenet-bc250-24'),
+)
+SMALL = CONFIGS / 'dhm/resnet20_dhm_1xb64_digits.py'
+
+
+def settle(model):
+    """Give every norm layer statistics and weights of its own."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, 0.5, 1.0)
+            torch.nn.init.uniform_(module.running_mean, -0.1, 0.1)
+            torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
+    return model.eval()
+
+
+@pytest.fixture
+def trained(build, tmp_path):
+    """A ResNet-18's checkpoint, its logits on some images, and the images."""
+    model = settle(build('dhm/resnet18_dhm_8xb32_in1k.py'))
+    path = tmp_path / 'trained.pth'
+    meta = dict(epoch=90, cfg='...', dataset_meta=dict(classes=('tench', 'goldfish')))
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
+    images = torch.randn(2, 3, 224, 224)
+    with torch.no_grad():
+        return path, model(images), images
+
+
+@pytest.fixture
+def small(build, tmp_path):
+    """A small network's checkpoint."""
+    model = settle(build('dhm/resnet20_dhm_1xb64_digits.py'))
+    path = tmp_path / 'small.pth'
+    torch.save(dict(state_dict=model.state_dict(), meta=dict()), path)
+    return path
+
+
+def only_file(folder, name):
+    assert sorted(os.listdir(folder)) == [name]
+
+
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+def test_mmpretrain(trained, build, tmp_path, suffix):
+    path, logits, images = trained
+    out = tmp_path / 'out' / f'plain{suffix}'
+    number, difference = export(DHM, path, out, 'mmpretrain')
+    assert number == 4
+    assert difference == 0
+    only_file(out.parent, out.name)
+    if suffix == '.pth':
+        content = torch.load(out, weights_only=True)
+        assert set(content['meta']) == {'epoch', 'dataset_meta'}
+        weights = content['state_dict']
+    else:
+        weights = load_file(out)
+    stock = build('plain/resnet18_8xb32_in1k.py')
+    stock.load_state_dict(weights)
+    assert torch.equal(stock.eval()(images), logits)
+
+
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+@pytest.mark.parametrize(
+    ('to', 'create'),
+    [('torchvision', torchvision.models.resnet18), ('timm', timm.models.resnet18)],
+)
+def test_torchvision_and_timm(trained, tmp_path, suffix, to, create):
+    path, logits, images = trained
+    out = tmp_path / f'{to}{suffix}'
+    export(DHM, path, out, to)
+    weights = torch.load(out, weights_only=True) if suffix == '.pth' else load_file(out)
+    network = create()
+    network.load_state_dict(weights, strict=True)
+    torch.testing.assert_close(network.eval()(images), logits, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize('depth', [34, 50, 101, 152])
+def test_other_resnets(depth, build, tmp_path):
+    model = settle(build(f'plain/resnet{depth}_8xb32_in1k.py'))
+    torch.save(model.state_dict(), tmp_path / 'src.pth')
+    config = CONFIGS / f'plain/resnet{depth}_8xb32_in1k.py'
+    for to in ('mmpretrain', 'torchvision', 'timm'):
+        export(config, tmp_path / 'src.pth', tmp_path / f'{to}.pth', to)
+    export(config, tmp_path / 'src.pth', tmp_path / 'out.onnx', 'onnx')
+
+
+def test_onnx(trained, tmp_path):
+    path, logits, images = trained
+    out = tmp_path / 'out' / 'resnet18.onnx'
+    export(DHM, path, out, 'onnx')
+    only_file(out.parent, out.name)
+    for number in (1, 2):
+        torch.testing.assert_close(
+            run_onnx(out, images[:number]), logits[:number], rtol=1e-4, atol=1e-5
+        )
+    metadata = {entry.key: entry.value for entry in onnx.load(out).metadata_props}
+    assert json.loads(metadata['mean']) == [123.675, 116.28, 103.53]
+    assert json.loads(metadata['std']) == [58.395, 57.12, 57.375]
+    assert metadata['channel_order'] == 'RGB'
+    assert metadata['image_size'] == '224'
+    assert json.loads(metadata['classes']) == ['tench', 'goldfish']
+
+
+def test_onnx_of_grey_images(small, tmp_path):
+    out = tmp_path / 'small.onnx'
+    export(SMALL, small, out, 'onnx')
+    metadata = {entry.key: entry.value for entry in onnx.load(out).metadata_props}
+    assert metadata['channel_order'] == 'L'
+    assert metadata['image_size'] == '8'
+
+
+@pytest.mark.parametrize('arch', CIFAR)
+@pytest.mark.parametrize('to', ['mmpretrain', 'onnx'])
+def test_cifar(arch, to, build, tmp_path):
+    batch = 64 if 'densenet' in arch else 128
+    config = f'dhm/{arch}_dhm_1xb{batch}_cifar10.py'
+    torch.save(settle(build(config)).state_dict(), tmp_path / 'src.pth')
+    out = tmp_path / ('out.onnx' if to == 'onnx' else 'out.pth')
+    export(CONFIGS / config, tmp_path / 'src.pth', out, to)
+    assert out.is_file()
+
+
+def test_a_stripped_checkpoint_and_the_plain_config(small, build, tmp_path):
+    weights, _ = read_state_dict(small)
+    plain = {k: v for k, v in weights.items() if 'branches' not in k and 'side' not in k}
+    torch.save(plain, tmp_path / 'plain.pth')
+    for config in (SMALL, CONFIGS / 'plain/resnet20_1xb64_digits.py'):
+        export(config, tmp_path / 'plain.pth', tmp_path / 'out.pth', 'mmpretrain')
+
+
+@pytest.mark.parametrize('to', FORMATS)
+def test_refuses_other_suffixes(to, small, tmp_path):
+    out = tmp_path / ('out.pth' if to == 'onnx' else 'out.onnx')
+    with pytest.raises(CheckpointError, match=f'{to} is not written to a {out.suffix}'):
+        export(SMALL, small, out, to)
+    assert not out.exists()
+
+
+def refuses(tmp_path, message, config, checkpoint, to='mmpretrain', suffix='.pth'):
+    out = tmp_path / 'refused' / f'out{suffix}'
+    with pytest.raises(CheckpointError, match=message):
+        export(config, checkpoint, out, to)
+    assert not out.parent.exists() or os.listdir(out.parent) == []
+
+
+def test_refuses_what_does_not_fit(small, trained, tmp_path):
+    refuses(tmp_path, 'has 1000 classes, but the config has 10; set', SMALL, trained[0])
+    deeper = tmp_path / 'deeper.py'
+    deeper.write_text(f"_base_ = '{SMALL}'\nmodel = dict(backbone=dict(depth=26))")
+    message = r'another network .*: 36 weights differ, .*layer1.3.conv1.weight is missing'
+    refuses(tmp_path, message, deeper, small)
+    refuses(tmp_path, 'have no CIFARResNet as the config', SMALL, small, 'timm')
+
+
+def test_refuses_ema_without_ema(small, tmp_path):
+    config = tmp_path / 'ema.py'
+    config.write_text(f"_base_ = '{SMALL}'\ncustom_hooks = [dict(type='EMAHook')]")
+    weights, _ = read_state_dict(small)
+    trained = tmp_path / 'trained.pth'
+    torch.save(dict(state_dict=weights, message_hub={}), trained)
+    refuses(tmp_path, r'has no EMA weights \(ema_state_dict\)', config, trained)
+    # A stripped or exported one has the averaged weights as its own.
+    export(config, small, tmp_path / 'out.pth', 'mmpretrain')
+
+
+@pytest.mark.parametrize(('to', 'package'), [('timm', 'timm'), ('onnx', 'onnx')])
+def test_names_the_extra(to, package, trained, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    suffix = '.onnx' if to == 'onnx' else '.pth'
+    message = rf"{to} needs a package .*pip install 'dhm_plugin\[export\]'"
+    refuses(tmp_path, message, DHM, trained[0], to, suffix)
+
+
+def test_a_network_that_computes_something_else_is_not_written(
+    trained, tmp_path, monkeypatch
+):
+    module = sys.modules[export_function.__module__]
+    weights = module.resnet_weights
+
+    def tampered(network):
+        changed = weights(network)
+        changed['fc.bias'] = changed['fc.bias'] + 0.1
+        return changed
+
+    monkeypatch.setattr(module, 'resnet_weights', tampered)
+    refuses(tmp_path, 'computes something else: its logits', DHM, trained[0], 'timm')
+
+
+@pytest.mark.parametrize(
+    ('to', 'suffix'),
+    [('mmpretrain', '.pth'), ('mmpretrain', '.safetensors'), ('onnx', '.onnx')],
+)
+def test_a_full_disk_leaves_no_file(to, suffix, small, tmp_path):
+    with full_disk():
+        refuses(tmp_path, 'cannot be written: ', SMALL, small, to, suffix)
+
+
+def test_does_not_overwrite_what_it_reads(small):
+    with pytest.raises(CheckpointError, match='is what is read'):
+        export(SMALL, small, small, 'mmpretrain')
+    assert len(read_state_dict(small)[0]) > 200
+
+
+def test_a_config_that_cannot_be_used(small, tmp_path):
+    refuses(tmp_path, 'none.py: cannot be used', tmp_path / 'none.py', small)
+    config = tmp_path / 'broken.py'
+    config.write_text('model = dict(')
+    refuses(tmp_path, 'broken.py: cannot be used', config, small)
+
+
+def test_refuses_to_export_a_side_branch(small, tmp_path):
+    config = tmp_path / 'side.py'
+    config.write_text(f"_base_ = '{SMALL}'\nmodel = dict(predict_with='side0')")
+    refuses(tmp_path, "predict_with='side0', but exported is the main", config, small)
+
+
+def test_the_preprocessor_of_the_model_counts(small, tmp_path):
+    config = tmp_path / 'own.py'
+    config.write_text(
+        f"_base_ = '{SMALL}'\n"
+        'model = dict(data_preprocessor=dict(mean=[1.0], std=[2.0]))\n'
+    )
+    export(config, small, tmp_path / 'out.onnx', 'onnx')
+    metadata = {e.key: e.value for e in onnx.load(tmp_path / 'out.onnx').metadata_props}
+    assert (metadata['mean'], metadata['std']) == ('[1.0]', '[2.0]')

@@ -1,0 +1,33 @@
+import pytest
+from mmengine import Config, ConfigDict
+
+from dhm_plugin.checkpoints.export.image_shape import image_shape, pipeline_of
+from paths import ROOT
+
+
+@pytest.mark.parametrize(
+    ('config', 'shape'),
+    [
+        ('resnet18_8xb32_in1k', (3, 224, 224)),
+        ('resnet32_1xb128_cifar10', (3, 32, 32)),
+        ('resnet20_1xb64_digits', (1, 8, 8)),
+    ],
+)
+def test_of_our_configs(config, shape):
+    assert image_shape(Config.fromfile(ROOT / f'configs/plain/{config}.py')) == shape
+
+
+def test_the_test_images_count():
+    cfg = Config.fromfile(ROOT / 'configs/plain/resnet18_8xb32_in1k.py')
+    cfg.train_dataloader.dataset.pipeline[1].scale = 176
+    assert image_shape(cfg) == (3, 224, 224)
+
+
+def test_inside_wrappers():
+    inner = dict(type='Digits', pipeline=[dict(type='PackInputs')])
+    for wrapper in (
+        dict(type='RepeatDataset', dataset=inner),
+        dict(type='ConcatDataset', datasets=[inner]),
+    ):
+        assert pipeline_of(ConfigDict(wrapper)) == inner['pipeline']
+    assert pipeline_of(ConfigDict(type='Own')) == []

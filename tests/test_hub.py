@@ -1,0 +1,111 @@
+"""MMPretrain's own API finds the models of the zoo."""
+
+import importlib
+import subprocess
+import sys
+
+import mmpretrain
+import numpy as np
+import pytest
+import torch
+from mmengine import Config
+from mmpretrain.apis.model import ModelHub
+from PIL import Image
+
+import dhm_plugin
+from dhm_plugin import hub
+from paths import ROOT
+
+STEMS = {
+    method: {path.stem for path in (ROOT / 'configs' / method).glob('*.py')}
+    for method in ('plain', 'dsl', 'dhm')
+}
+# MMPretrain has these names, with weights of its own.
+STOCK = {f'resnet{depth}_8xb32_in1k' for depth in (18, 34, 50, 101, 152)}
+
+
+@pytest.mark.parametrize('method', ['dsl', 'dhm'])
+def test_list_models(method):
+    assert set(mmpretrain.list_models(f'*_{method}_')) == STEMS[method]
+
+
+def test_plain_networks_and_mmpretrains_own():
+    models = set(mmpretrain.list_models())
+    assert models > STEMS['plain']
+    assert len(models) > 500
+    for name in STEMS['plain']:
+        ours = str(ROOT / 'configs') in ModelHub.get(name).config.filename
+        assert ours == (name not in STOCK)
+
+
+def test_models_with_results_by_task():
+    found = mmpretrain.list_models('*_dhm_', task='Image Classification')
+    assert found == [f'resnet{depth}_dhm_8xb32_in1k' for depth in (101, 152, 18, 50)]
+
+
+def test_get_model():
+    model = mmpretrain.get_model('resnet18_dhm_8xb32_in1k')
+    assert isinstance(model, dhm_plugin.DHMClassifier)
+    config = ROOT / 'configs/dhm/resnet18_dhm_8xb32_in1k.py'
+    assert Config.fromfile(config).model.neck == model._config.model.neck
+    assert model._metainfo.metadata.parameters == 11689512
+    assert model(torch.zeros(1, 3, 32, 32)).shape == (1, 1000)
+
+
+def test_inferencer(tmp_path, build):
+    model = build('dhm/resnet18_dhm_8xb32_in1k.py').eval()
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'model.pth')
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 48, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / 'image.jpg')
+    inferencer = mmpretrain.ImageClassificationInferencer(
+        'resnet18_dhm_8xb32_in1k', pretrained=str(tmp_path / 'model.pth'), device='cpu'
+    )
+    (result,) = inferencer(str(tmp_path / 'image.jpg'))
+    (data,) = inferencer.preprocess([str(tmp_path / 'image.jpg')])
+    data = inferencer.model.data_preprocessor(
+        data[1] if isinstance(data, tuple) else data
+    )
+    with torch.no_grad():
+        scores = model.branch_logits(data['inputs'])[-1].softmax(-1)[0]
+    np.testing.assert_allclose(result['pred_scores'], scores, rtol=1e-4)
+    assert result['pred_class'] == inferencer.classes[int(scores.argmax())]
+
+
+def test_the_root_is_the_checkout():
+    assert hub.find_root() == ROOT
+
+
+def test_what_the_wheel_carries_comes_first(monkeypatch, tmp_path):
+    monkeypatch.setattr(hub, 'PACKAGE', tmp_path / 'dhm_plugin')
+    assert hub.find_root() == tmp_path
+    (tmp_path / 'dhm_plugin' / '.mim').mkdir(parents=True)
+    assert hub.find_root() == tmp_path / 'dhm_plugin' / '.mim'
+
+
+def test_is_added_once():
+    before = ModelHub._register_mmpretrain_models.__func__
+    importlib.reload(hub).add_to_model_hub()
+    assert ModelHub._register_mmpretrain_models.__func__ is before
+    number = len(mmpretrain.list_models())
+    hub._register()
+    assert len(mmpretrain.list_models()) == number
+
+
+def test_without_a_model_index_there_are_mmpretrains_alone(tool_env, tmp_path):
+    """In a process of its own: what is registered stays."""
+    code = (
+        'import mmpretrain, dhm_plugin.hub as hub; from pathlib import Path\n'
+        'from mmpretrain.apis.model import ModelHub\n'
+        'assert not ModelHub._models_dict, "read at import"\n'
+        f'hub.find_root = lambda: Path({str(tmp_path)!r})\n'
+        'models = mmpretrain.list_models()\n'
+        'print(len([m for m in models if "_dhm_" in m]), len(models) > 500)'
+    )
+    output = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', code],
+        env=tool_env,
+        check=True,
+        text=True,
+        stdout=subprocess.PIPE,
+    ).stdout
+    assert output.endswith('0 True\n')

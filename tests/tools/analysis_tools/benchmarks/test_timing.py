@@ -1,0 +1,30 @@
+import time
+
+import pytest
+
+from benchmarks.timing import Ratio, Times, in_turns
+
+
+def test_takes_turns_and_warms_up():
+    calls = []
+    times = in_turns(
+        {'a': lambda: calls.append('a'), 'b': lambda: calls.append('b')}, 3, calls=2
+    )
+    assert ''.join(calls) == 'aabb' + 3 * 'aabb'
+    assert [len(t.seconds) for t in times.values()] == [3, 3]
+
+
+def test_measures_seconds_a_call():
+    times = in_turns({'sleep': lambda: time.sleep(0.01)}, 3, calls=4)
+    assert 0.01 <= times['sleep'].median < 0.02
+
+
+def test_median_spread_and_ratio():
+    slow, fast = Times([4.0, 2.0, 6.0, 8.0, 100.0]), Times([2.0, 1.0, 3.0, 4.0, 10.0])
+    assert slow.median == 6.0
+    assert Times([1.0]).spread == 0.0
+    ratio = slow.over(fast)
+    assert isinstance(ratio, Ratio)
+    assert ratio.seconds == [2.0, 2.0, 2.0, 2.0, 10.0]
+    assert str(ratio).startswith('2.00 ± ')
+    assert slow.spread == pytest.approx((54 - 3) / 2 / 6)

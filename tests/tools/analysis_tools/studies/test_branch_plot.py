@@ -1,0 +1,20 @@
+from pathlib import Path
+
+import pytest
+
+from studies.branch_plot import draw, run_names
+
+
+def test_run_names():
+    assert run_names([Path('work_dirs/dhm')]) == ['dhm']
+    assert run_names([Path('work_dirs/dsl'), Path('work_dirs/dhm/')]) == ['dsl', 'dhm']
+    assert run_names([Path('a/dsl/seed0'), Path('a/dhm/seed0')]) == [
+        'dsl/seed0',
+        'dhm/seed0',
+    ]
+
+
+def test_refuses_logs_without_branches(tmp_path):
+    with pytest.raises(ValueError, match='run: the log has nothing of any branch'):
+        draw({'run': {'memory': [(1, 2.0)]}}, tmp_path / 'branches.png')
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,75 @@
+import pytest
+import torch
+from mmengine.config import Config
+
+from dhm_plugin.checkpoints import read_state_dict
+from paths import ROOT
+from studies.training import Training, initial_weights
+
+PLAIN = ROOT / 'configs/plain/resnet20_1xb64_digits.py'
+DHM = ROOT / 'configs/dhm/resnet20_dhm_1xb64_digits.py'
+
+
+@pytest.mark.parametrize(
+    ('last', 'kept', 'found'),
+    [
+        (3, (2, 3), 3),
+        # The last epoch of four may lack its validation.
+        (4, (3, 4), 3),
+        (4, (4,), None),
+        # A folder that was moved, and one that was cleaned.
+        (2, (1, 2), 2),
+        (2, (), None),
+    ],
+)
+def test_goes_on_from(last, kept, found, tmp_path):
+    training = Training(DHM, 0, tmp_path)
+    training.work_dir.mkdir(parents=True)
+    assert training._checkpoint(4) is None
+    (training.work_dir / 'last_checkpoint').write_text(f'/gone/epoch_{last}.pth')
+    for epoch in kept:
+        (training.work_dir / f'epoch_{epoch}.pth').touch()
+    expected = found and training.work_dir / f'epoch_{found}.pth'
+    assert training._checkpoint(4) == expected
+
+
+def test_half_a_name_is_none(tmp_path):
+    training = Training(DHM, 0, tmp_path)
+    training.work_dir.mkdir(parents=True)
+    (training.work_dir / 'last_checkpoint').write_text('')
+    assert training._checkpoint(4) is None
+
+
+def test_the_whole_config_is_written(tmp_path):
+    options = {'train_cfg.max_epochs': 7, 'param_scheduler.1.end': 7}
+    path = Training(DHM, 3, tmp_path, options, consistency=5).prepare()
+    cfg = Config.fromfile(path)
+    assert cfg.randomness.seed == 3
+    assert (cfg.train_cfg.max_epochs, cfg.param_scheduler[1].end) == (7, 7)
+    assert cfg.model.neck.eval_branches
+    assert [metric.type for metric in cfg.val_evaluator] == ['Accuracy', 'BranchAccuracy']
+    assert cfg.default_hooks.consistency.interval == 5
+    assert cfg.default_hooks.logger.interval == 5
+    reference = Config.fromfile(DHM)
+    assert cfg.optim_wrapper == reference.optim_wrapper
+    assert cfg.train_dataloader == reference.train_dataloader
+    # The same settings go on, others are refused.
+    assert Training(DHM, 3, tmp_path, options, consistency=5).prepare() == path
+    with pytest.raises(ValueError, match='was begun with other settings'):
+        Training(DHM, 3, tmp_path, options).prepare()
+    plain = Training(PLAIN, 3, tmp_path, options, consistency=5).settings()
+    assert 'consistency' not in plain.default_hooks
+    assert plain.default_hooks.logger.interval == 5
+
+
+def test_initial_weights_are_drawn_once(tmp_path):
+    both = [Training(config, 0, tmp_path) for config in (PLAIN, DHM)]
+    path = initial_weights(both)
+    first, _ = read_state_dict(path)
+    # Another order of the configs, and another draw, change nothing.
+    assert initial_weights(both[::-1]) == path
+    for key, value in read_state_dict(path)[0].items():
+        assert torch.equal(value, first[key])
+    deeper = Training(DHM, 0, tmp_path, {'model.backbone.depth': 32})
+    with pytest.raises(ValueError, match=r'72 weights differ, .* backbone\.layer1'):
+        initial_weights([both[0], deeper])

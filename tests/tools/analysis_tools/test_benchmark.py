@@ -1,0 +1,39 @@
+import json
+import re
+
+import pytest
+
+from paths import ROOT
+
+BENCHMARK = ROOT / 'tools/analysis_tools/benchmark.py'
+DIGITS = ROOT / 'configs/dhm/resnet20_dhm_1xb64_digits.py'
+
+
+@pytest.mark.parametrize(
+    ('what', 'reference', 'ours'),
+    [
+        ('loader', 'MMPretrain, stock', 'ours'),
+        ('train', 'bare loop', 'tools/train.py'),
+        ('infer', 'plain', 'DHM, stripped'),
+    ],
+)
+def test_table_and_json(what, reference, ours, python, tmp_path):
+    out = tmp_path / 'out.json'
+    text = python(BENCHMARK, what, DIGITS, '--json', out)
+    assert re.search(rf'^\| {reference} ', text, re.M)
+    assert re.search(rf'^\| {ours} ', text, re.M)
+    assert re.search(r'^`python .*benchmark.py .*` on .*PyTorch', text, re.M)
+    facts = json.loads(out.read_text())
+    assert facts['command'].startswith('python ')
+    rows = facts['tables'][what]
+    assert [next(iter(row.values())) for row in rows] == [reference, ours]
+    for row in rows:
+        lists = [value for value in row.values() if isinstance(value, list)]
+        assert lists
+        assert all(number > 0 for numbers in lists for number in numbers)
+
+
+def test_names_what_is_wrong(inline):
+    text = inline(BENCHMARK, 'infer', ROOT / 'configs/plain/README.md', code=1)
+    assert 'benchmark.py: ' in text
+    assert 'compared are a DHM config' in text

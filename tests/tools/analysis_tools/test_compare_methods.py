@@ -1,0 +1,102 @@
+import csv
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import torch
+
+from paths import ROOT
+
+COMPARE = ROOT / 'tools/analysis_tools/compare_methods.py'
+PLAIN = ROOT / 'configs/plain/resnet20_1xb64_digits.py'
+DHM = ROOT / 'configs/dhm/resnet20_dhm_1xb64_digits.py'
+SHORT = ('train_dataloader.batch_size=480', 'default_hooks.logger.interval=1')
+
+
+def rows_of(folder):
+    path = folder / 'results.csv'
+    if not path.is_file():
+        return []
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def command(folder, epochs, *configs):
+    options = ['--seeds', '1', '--jobs', '1', '--consistency', '2']
+    options += ['--cfg-options', *SHORT]
+    options.append(f'train_cfg.max_epochs={epochs}')
+    configs = configs or (PLAIN, DHM)
+    return [str(part) for part in (COMPARE, *configs, '--out', folder, *options)]
+
+
+def test_goes_on_where_it_was_killed(python, inline, tool_env, tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, *command(tmp_path, 4)],
+        env={**tool_env, 'CUDA_VISIBLE_DEVICES': ''},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    # Killed in the middle of the second training.
+    run = tmp_path / 'runs' / DHM.stem / 'seed0'
+    deadline = time.monotonic() + 200
+    while not (run / 'last_checkpoint').is_file():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = rows_of(tmp_path)
+    assert [row['config'] for row in before] == [PLAIN.stem]
+
+    text = python(*command(tmp_path, 4))
+    rows = rows_of(tmp_path)
+    assert rows[0].items() >= before[0].items()
+    assert [row['config'] for row in rows] == [PLAIN.stem, DHM.stem]
+    assert [row['epochs'] for row in rows] == ['4', '4']
+    assert rows[0]['cosine_stage0_side0_main'] == ''
+    assert -1 < float(rows[1]['cosine_stage0_side0_main']) < 1
+    assert '[2/2] resnet20_dhm_1xb64_digits, seed 0: ' in text
+    assert 'resumed epoch: ' in (run / 'train.log').read_text()
+    assert '| resnet20_dhm_1xb64_digits | 1 | ' in (tmp_path / 'results.md').read_text()
+    assert (tmp_path / 'results.png').stat().st_size > 5000
+    # Nothing is left to do.
+    assert '[2/2]' not in inline(*command(tmp_path, 4))
+    # The same came out as without an interruption.
+    whole = tmp_path / 'whole'
+    shutil.copytree(tmp_path / 'initial_weights', whole / 'initial_weights')
+    python(*command(whole, 4, DHM))
+    (row,) = rows_of(whole)
+    assert {**row, 'seconds': ''} == {**rows[1], 'seconds': ''}
+    # The trainings that are there were made with other settings.
+    (tmp_path / 'results.csv').unlink()
+    text = inline(*command(tmp_path, 5), code=1)
+    assert 'seed0.py: this training was begun with other settings' in text
+
+
+def test_the_main_branches_start_equal(python, tmp_path):
+    options = ('param_scheduler=[]', 'optim_wrapper.optimizer.lr=0.0')
+    python(*command(tmp_path, 1), *options)
+    weights = []
+    for config in (PLAIN, DHM):
+        path = tmp_path / 'runs' / config.stem / 'seed0' / 'epoch_1.pth'
+        weights.append(torch.load(path, weights_only=True)['state_dict'])
+    keys = [key for key in weights[0] if key.endswith('weight')]
+    assert len(keys) > 30
+    for key in keys:
+        assert torch.equal(weights[0][key], weights[1][key]), key
+    # The same images in the same order with the same augmentation: equal statistics.
+    key = 'backbone.bn1.running_mean'
+    torch.testing.assert_close(weights[0][key], weights[1][key])
+
+
+def test_refuses_what_cannot_be_compared(inline, tmp_path):
+    other = ROOT / 'configs/plain/resnet32_1xb128_cifar10.py'
+    text = inline(COMPARE, PLAIN, other, '--out', tmp_path, code=1)
+    assert f'{other}: its main branch is not that of the other configs' in text
+    options = ('--cfg-options', 'train_cfg.val_interval=10')
+    text = inline(COMPARE, PLAIN, '--out', tmp_path, *options, code=1)
+    assert f'{PLAIN}: train_cfg has max_epochs=25, val_interval=10; compared is' in text
+    text = inline(COMPARE, PLAIN, PLAIN, '--out', tmp_path, code=2)
+    assert 'the file names of configs must differ' in text

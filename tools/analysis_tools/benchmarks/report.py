@@ -1,0 +1,64 @@
+"""Tables for people, and JSON for programs."""
+
+import platform
+from collections.abc import Sequence
+
+import mmengine
+import mmpretrain
+import torch
+
+from machine import cpu_name, device_name
+
+from .timing import Ratio, Times
+
+
+def table(rows: Sequence[dict]) -> str:
+    """Lay rows out as a Markdown table.
+
+    Args:
+        rows (Sequence[dict]): Column name to cell: text, a number, :class:`Times` or a
+            :class:`Ratio`; all rows with the same columns.
+
+    Returns:
+        str: The table.
+    """
+    lines = [list(rows[0])]
+    lines += [[_cell(value) for value in row.values()] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    lines.insert(1, ['-' * width for width in widths])
+    return '\n'.join(
+        '| ' + ' | '.join(cell.ljust(width) for cell, width in zip(line, widths)) + ' |'
+        for line in lines
+    )
+
+
+def machine() -> str:
+    """Describe this machine and the versions that run on it."""
+    device = cpu_name()
+    if torch.cuda.is_available():
+        device = f'{device_name()}, {device}'
+    return (
+        f'{device}, {torch.get_num_threads()} threads; Python '
+        f'{platform.python_version()}, PyTorch {torch.__version__}, mmpretrain '
+        f'{mmpretrain.__version__}, mmengine {mmengine.__version__}'
+    )
+
+
+def plain_numbers(rows: Sequence[dict]) -> list[dict]:
+    """Turn the cells of a table into what JSON can hold: all times, in seconds."""
+    return [
+        {
+            key: value.seconds if isinstance(value, Times) else value
+            for key, value in row.items()
+        }
+        for row in rows
+    ]
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, Times) and not isinstance(value, Ratio):
+        unit, factor = ('s', 1) if value.median >= 1 else ('ms', 1000)
+        return f'{value.median * factor:.3g} {unit} ± {value.spread:.0%}'
+    if not isinstance(value, float):
+        return str(value)
+    return f'{value:,.0f}' if value >= 1000 else f'{value:.3g}'

@@ -1,0 +1,140 @@
+"""``tools/train.py`` from end to end, against the bare loop of the same steps."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmpretrain.registry import HOOKS
+
+from dhm_plugin.checkpoints.export.image_shape import image_shape
+
+from .synthetic import write_jpegs
+from .timing import Times
+
+HERE = Path(__file__).parent
+TRAIN = HERE.parents[1] / 'train.py'
+# Batches of different JPEGs; an epoch repeats them.
+DIFFERENT = 4
+
+
+def measure(path: str | Path, batch_size: int | None, repeats: int = 5) -> list[dict]:
+    """Train on synthetic images with the stock tool, and with nothing around the steps.
+
+    Args:
+        path (str | Path): The config.
+        batch_size (int, optional): Images a step. None means the config's.
+        repeats (int): Epochs that are timed. Defaults to 5.
+
+    Returns:
+        list[dict]: Rows of a table.
+
+    Raises:
+        subprocess.CalledProcessError: If the training fails.
+    """
+    cfg = Config.fromfile(path)
+    batch_size = batch_size or cfg.train_dataloader.batch_size
+    steps = 200 if torch.cuda.is_available() else 20
+    with tempfile.TemporaryDirectory() as folder:
+        config = _synthetic(cfg, Path(folder), batch_size, steps, repeats)
+        command = [sys.executable, str(TRAIN), str(config)]
+        # The training imports this module, for its hook.
+        path = os.pathsep.join([str(HERE.parent), os.environ.get('PYTHONPATH', '')])
+        environment = {**os.environ, 'PYTHONPATH': path}
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+        seconds = json.loads((Path(folder) / 'seconds.json').read_text())
+    times = {name: Times(values) for name, values in seconds.items()}
+    return [
+        {
+            'epoch of': name,
+            'time': times[name],
+            'images/s': batch_size * steps / times[name].median,
+            'this / bare loop': times[name].over(times['bare loop']),
+        }
+        for name in times
+    ]
+
+
+@HOOKS.register_module()
+class BareLoopHook(Hook):
+    """After each epoch, run as many steps with nothing around them, and time both.
+
+    Args:
+        path (str): The JSON file to write.
+    """
+
+    priority = 'LOWEST'
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        self.seconds = {'bare loop': [], 'tools/train.py': []}
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Start the clock."""
+        self.started = _now()
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Time the same steps, on a batch that is ready; the first epoch warms up."""
+        seconds = {'tools/train.py': _now() - self.started}
+        model, wrapper = runner.model, runner.optim_wrapper
+        batch = next(iter(runner.train_dataloader))
+        data = model.data_preprocessor(batch, training=True)
+        started = _now()
+        for _ in range(len(runner.train_dataloader)):
+            with wrapper.optim_context(model):
+                losses = model(**data, mode='loss')
+            total = sum(value for key, value in losses.items() if 'loss' in key)
+            wrapper.update_params(total)
+        seconds['bare loop'] = _now() - started
+        if runner.epoch:
+            for name, value in seconds.items():
+                self.seconds[name].append(value)
+
+    def after_train(self, runner: Runner) -> None:
+        """Write the times."""
+        self.path.write_text(json.dumps(self.seconds))
+
+
+def _now() -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def _synthetic(
+    cfg: Config, folder: Path, batch_size: int, steps: int, repeats: int
+) -> Path:
+    """Write the config with synthetic images in the place of its own."""
+    dataset = cfg.train_dataloader.dataset
+    if dataset.type == 'InMemoryDataset':
+        dataset.dataset = dict(
+            type='SyntheticImages',
+            number=batch_size * steps,
+            shape=image_shape(cfg),
+            num_classes=cfg.model.head.num_classes,
+        )
+    else:
+        write_jpegs(folder, batch_size * DIFFERENT)
+        dataset.data_root = str(folder)
+        repeated = dict(type='RepeatDataset', dataset=dataset, times=steps // DIFFERENT)
+        cfg.train_dataloader.dataset = repeated
+    cfg.train_dataloader.batch_size = batch_size
+    for key in ('val', 'test'):
+        for part in ('cfg', 'dataloader', 'evaluator'):
+            cfg[f'{key}_{part}'] = None
+    cfg.train_cfg = dict(by_epoch=True, max_epochs=repeats + 1)
+    cfg.default_hooks.checkpoint = dict(type='CheckpointHook', interval=-1)
+    hook = dict(type='BareLoopHook', path=str(folder / 'seconds.json'))
+    cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
+    cfg.custom_imports.imports.append('benchmarks.train')
+    cfg.work_dir = str(folder / 'work')
+    path = folder / 'synthetic.py'
+    cfg.dump(path)
+    return path

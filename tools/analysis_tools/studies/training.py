@@ -1,0 +1,265 @@
+"""One training of a study: a config and a seed."""
+
+import copy
+import ctypes
+import os
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import mmengine
+import mmpretrain
+import torch
+from mmengine.config import Config
+from mmpretrain.registry import MODELS
+
+from dhm_plugin.checkpoints.compare import differing_weights
+from dhm_plugin.checkpoints.files import (
+    read_state_dict,
+    write_checkpoint,
+    written_at_once,
+)
+from dhm_plugin.models import MultiBranchClsHead
+from dhm_plugin.version import __version__
+from machine import device_name
+
+from .log import read
+from .results import MEASURES
+
+TRAIN = Path(__file__).parents[2] / 'train.py'
+# The mean of all iterations so far, also of those before an interruption.
+SECONDS = dict(
+    data_src='time', log_name='time_mean', method_name='mean', window_size='global'
+)
+
+
+@dataclass(frozen=True)
+class Training:
+    """A config, a seed, and where the training goes.
+
+    Args:
+        config (Path): The config.
+        seed (int): Of initial weights, order of images and augmentation.
+        folder (Path): Of the study.
+        options (dict): Changes of the config, as ``Config.merge_from_dict`` takes them.
+            Defaults to none.
+        consistency (int): Iterations between two measurements of
+            :class:`~dhm_plugin.ConsistencyHook`, if there are side branches, and between
+            two lines of the log. Defaults to 0: none.
+    """
+
+    config: Path
+    seed: int
+    folder: Path
+    options: dict = field(default_factory=dict)
+    consistency: int = 0
+
+    @property
+    def name(self) -> str:
+        """The config's name."""
+        return self.config.stem
+
+    @property
+    def work_dir(self) -> Path:
+        """Where checkpoints and logs go."""
+        return self.folder / 'runs' / self.name / f'seed{self.seed}'
+
+    def settings(self) -> Config:
+        """Give the config with all that the study changes.
+
+        Returns:
+            Config: What ``tools/train.py`` gets.
+
+        Raises:
+            ValueError: If the last epoch would not be validated, or there are no epochs.
+        """
+        cfg = Config.fromfile(self.config)
+        cfg.merge_from_dict(copy.deepcopy(self.options))
+        epochs, interval = (
+            cfg.train_cfg.get(key, default)
+            for key, default in (('max_epochs', 0), ('val_interval', 1))
+        )
+        if not epochs or epochs % interval:
+            raise ValueError(
+                f'{self.config}: train_cfg has max_epochs={epochs}, val_interval='
+                f'{interval}; compared is the accuracy after the last epoch, so '
+                'val_interval must divide max_epochs'
+            )
+        cfg.randomness = dict(seed=self.seed)
+        # Two checkpoints: MMEngine removes the old one before the new one is written.
+        cfg.default_hooks.checkpoint = dict(
+            type='CheckpointHook', interval=1, max_keep_ckpts=2
+        )
+        cfg.log_processor = dict(custom_cfg=[SECONDS])
+        if issubclass(MODELS.get(cfg.model.head.type), MultiBranchClsHead):
+            cfg.model.neck.eval_branches = True
+            cfg.val_evaluator = [
+                dict(type='Accuracy', topk=(1,)),
+                dict(type='BranchAccuracy'),
+            ]
+            if self.consistency:
+                cfg.default_hooks.consistency = dict(
+                    type='ConsistencyHook', interval=self.consistency
+                )
+        if self.consistency:
+            cfg.default_hooks.logger.interval = self.consistency
+        return cfg
+
+    def prepare(self) -> Path:
+        """Write the whole config of this training, or check the one that is there.
+
+        Returns:
+            Path: The file.
+
+        Raises:
+            ValueError: If the training was begun with another config.
+        """
+        cfg = self.settings().to_dict()
+        text = ''.join(f'{key} = {value!r}\n' for key, value in cfg.items())
+        path = self.folder / 'configs' / f'{self.name}_seed{self.seed}.py'
+        if not path.is_file():
+            with written_at_once(path) as temporary:
+                temporary.write_text(text)
+        elif path.read_text() != text:
+            raise ValueError(
+                f'{path}: this training was begun with other settings; give the options '
+                'that it was begun with, or another --out'
+            )
+        return path
+
+    def run(self, start: Path, threads: int) -> None:
+        """Train with MMPretrain's ``tools/train.py``, or go on where it was stopped.
+
+        Args:
+            start (Path): Checkpoint with the initial weights of the main branch.
+            threads (int): CPU threads that it may use.
+
+        Raises:
+            RuntimeError: If the training fails; with the end of its log.
+        """
+        config = self.prepare()
+        checkpoint = self._checkpoint(Config.fromfile(config).train_cfg.max_epochs)
+        command = [sys.executable, str(TRAIN), str(config)]
+        command += ['--work-dir', str(self.work_dir)]
+        if checkpoint:
+            command += ['--resume', str(checkpoint)]
+        else:
+            shutil.rmtree(self.work_dir, ignore_errors=True)
+            command += ['--cfg-options', f'load_from={start}']
+        self.work_dir.mkdir(parents=True, exist_ok=True)
+        log = self.work_dir / 'train.log'
+        with log.open('a') as file:
+            code = subprocess.run(
+                command,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, 'OMP_NUM_THREADS': str(threads)},
+                preexec_fn=_end_with_parent,
+                check=False,
+            ).returncode
+        if code:
+            end = ''.join(log.read_text().splitlines(keepends=True)[-20:])
+            raise RuntimeError(
+                f'{self.name}, seed {self.seed}: failed; {log} ends:\n{end}'
+            )
+
+    def _checkpoint(self, epochs: int) -> Path | None:
+        """Find the checkpoint to go on from; None if there is none."""
+        last = self.work_dir / 'last_checkpoint'
+        names = (
+            re.findall(r'epoch_(\d+)\.pth$', last.read_text()) if last.exists() else []
+        )
+        for epoch in map(int, names):
+            # Resumed after the last epoch, MMEngine would leave out its validation.
+            path = self.work_dir / f'epoch_{min(epoch, epochs - 1)}.pth'
+            return path if path.is_file() else None
+        return None
+
+    def result(self) -> dict:
+        """Read what came out: accuracies of the last epoch, consistency on average.
+
+        Returns:
+            dict: A row of the study's CSV file; ``seconds`` are those of all training
+            iterations, with the hooks.
+
+        Raises:
+            ValueError: If the log has no top-1 accuracy.
+        """
+        curves = read(self.work_dir)
+        if 'accuracy/top1' not in curves:
+            raise ValueError(
+                f'{self.config}: validates no accuracy/top1; set '
+                "val_evaluator=dict(type='Accuracy', topk=(1,))"
+            )
+        epochs, accuracy = curves['accuracy/top1'][-1]
+        numbers = {'main': accuracy}
+        for key, points in curves.items():
+            if key.startswith('branch/') and key != 'branch/main_top1':
+                name = key.removeprefix('branch/').removesuffix('_top1')
+                numbers[name] = points[-1][1]
+            elif key.startswith(MEASURES):
+                numbers[key] = statistics.mean(value for _, value in points)
+        iterations, seconds = curves['time_mean'][-1]
+        return {
+            'config': self.name,
+            'seed': self.seed,
+            'epochs': epochs,
+            'seconds': round(iterations * seconds, 1),
+            **{name: round(value, 4) for name, value in numbers.items()},
+            'device': device_name(),
+            'dhm_plugin': __version__,
+            'mmpretrain': mmpretrain.__version__,
+            'mmengine': mmengine.__version__,
+            'torch': torch.__version__,
+        }
+
+
+def initial_weights(trainings: Sequence[Training]) -> Path:
+    """Give the initial weights of the main branch that trainings of a seed start from.
+
+    Args:
+        trainings (Sequence[Training]): Of one seed and folder. The first one draws the
+            weights, unless the study has them already.
+
+    Returns:
+        Path: The checkpoint.
+
+    Raises:
+        ValueError: If the main branch of a config is another network.
+    """
+    first = trainings[0]
+    path = first.folder / 'initial_weights' / f'seed{first.seed}.pth'
+    if not path.is_file():
+        write_checkpoint({'state_dict': _main_branch(first)}, path)
+    weights, _ = read_state_dict(path)
+    for training in trainings:
+        differing = differing_weights(_main_branch(training), weights)
+        if differing:
+            raise ValueError(
+                f'{training.config}: its main branch is not that of the other configs; '
+                'compared are networks that are the same without side branches. '
+                f'{len(differing)} weights differ, the first: {differing[0]}'
+            )
+    return path
+
+
+def _main_branch(training: Training) -> dict[str, torch.Tensor]:
+    torch.manual_seed(training.seed)
+    model = MODELS.build(training.settings().model)
+    model.init_weights()
+    if hasattr(model, 'switch_to_deploy'):
+        model.switch_to_deploy()
+    return model.state_dict()
+
+
+def _end_with_parent() -> None:
+    """Let Linux end the training when the study is killed."""
+    prctl = getattr(ctypes.CDLL(None), 'prctl', None)
+    if prctl is not None:
+        prctl(1, signal.SIGTERM)
