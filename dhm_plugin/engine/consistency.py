@@ -37,9 +37,9 @@ def measure(
     ):
         maps = network.backbone(inputs)
         feats = network.neck.forward_branches(maps)
-        target = head._targets(data_samples)
+        logits = head.branch_logits(feats)
         # The class's own method: a compiled one is for the training's precision.
-        logits, losses = type(head).losses_of_feats(head, feats, target)
+        losses = type(head).objective(head, logits, head.target(data_samples))
         gradients = {'cosine_ce': {}, 'cosine': {}}
         for name in head.branch_names:
             of_ce = _gradients(losses[f'loss_ce_{name}'], parameters)
@@ -57,8 +57,7 @@ def measure(
     if len(inputs) >= 4:
         for (a, x), (b, y) in combinations(zip(head.branch_names, feats), 2):
             measured[f'cka_{a}_{b}'] = cka(x.detach(), y.detach()).item()
-    with torch.no_grad():
-        divergences = MimickingLoss().divergences(logits).tolist()
+    divergences = MimickingLoss().divergences(list(logits.values())).tolist()
     for a, row in zip(head.branch_names, divergences):
         for b, value in zip(head.branch_names, row):
             if a != b:

@@ -29,7 +29,7 @@ class BranchAccuracy(BaseMetric):
             means ``'branch'``.
 
     Raises:
-        ValueError: If a prediction has no scores of the branches, or fewer classes than
+        ValueError: If a prediction has no logits of the branches, or fewer classes than
             a k.
     """
 
@@ -50,16 +50,16 @@ class BranchAccuracy(BaseMetric):
         Args:
             data_batch (object): Not used.
             data_samples (Sequence[dict]): Predictions with ``gt_label``,
-                ``branch_scores`` (K, classes) and ``branch_names``.
+                ``branch_logits`` (K, classes) and ``branch_names``.
         """
-        scores = [sample.get('branch_scores') for sample in data_samples]
-        if any(score is None for score in scores):
+        logits = [sample.get('branch_logits') for sample in data_samples]
+        if any(each is None for each in logits):
             raise ValueError(
-                'BranchAccuracy: the predictions have no scores of the side branches; '
+                'BranchAccuracy: the predictions have no logits of the side branches; '
                 "set model.neck.eval_branches=True and model.predict_with='main', and "
                 'leave out this metric for a network without side branches'
             )
-        scores = torch.stack(scores)
+        scores = torch.stack(logits).softmax(dim=-1)
         largest = max(self.topk)
         if largest > scores.size(-1):
             raise ValueError(

@@ -24,7 +24,8 @@ def test_agrees_with_the_stock_metric(predictions):
     evaluator = Evaluator(BranchAccuracy(topk=(1, 5)))
     evaluator.process(predictions)
     ours = evaluator.evaluate(len(predictions))
-    scores = torch.stack([sample.branch_scores for sample in predictions], dim=1)
+    logits = torch.stack([sample.branch_logits for sample in predictions], dim=1)
+    scores = logits.softmax(dim=-1)
     labels = torch.cat([sample.gt_label for sample in predictions])
     names = ('side0', 'side1', 'main', 'ensemble')
     assert set(ours) == {f'branch/{name}_top{k}' for name in names for k in (1, 5)}
@@ -38,13 +39,14 @@ def test_agrees_with_the_stock_metric(predictions):
 
 def test_the_main_branch_still_predicts(predictions):
     for sample in predictions:
-        assert torch.equal(sample.pred_score, sample.branch_scores[-1])
+        scores = sample.branch_logits.softmax(dim=-1)
+        torch.testing.assert_close(sample.pred_score, scores[-1])
 
 
 def test_needs_the_side_branches(build):
     model = build(DIGITS).eval()
     samples = model(torch.randn(2, 1, 8, 8), mode='predict')
-    assert 'branch_scores' not in samples[0]
+    assert 'branch_logits' not in samples[0]
     metric = BranchAccuracy()
     with pytest.raises(ValueError, match=r'set model\.neck\.eval_branches=True'):
         metric.process(None, [sample.to_dict() for sample in samples])
@@ -53,7 +55,8 @@ def test_needs_the_side_branches(build):
 def test_the_mean_as_prediction_has_the_scores_too(build, predictions):
     model = build(DIGITS, **{'model.predict_with': 'mean'}).eval()
     (sample,) = model(torch.randn(1, 1, 8, 8), mode='predict')
-    torch.testing.assert_close(sample.pred_score, sample.branch_scores.mean(dim=0))
+    scores = sample.branch_logits.softmax(dim=-1)
+    torch.testing.assert_close(sample.pred_score, scores.mean(dim=0))
     assert sample.branch_names == predictions[0].branch_names
 
 

@@ -1,6 +1,7 @@
 """Compiles the part of a training step that is pure tensors."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import MethodType
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import HOOKS
 from torch import nn
 
+from ...models import DHMClassifier
 from ..utils import network_of
 
 
@@ -43,9 +45,9 @@ class CompileHook(Hook):
                 f'CompileHook compiles an ImageClassifier, such as DHMClassifier; the '
                 f'network is a {type(network).__name__}'
             )
-        self._compile(network, 'extract_feat')
-        if hasattr(network.head, 'losses_of_feats'):
-            self._compile(network.head, 'losses_of_feats')
+        for module, name in _compiled_methods(network):
+            # In __dict__, past nn.Module's registration: it is no state of the network.
+            module.__dict__[name] = _OneShape(module, name, self.mode, self.backend)
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None
@@ -55,32 +57,52 @@ class CompileHook(Hook):
 
     def after_train(self, runner: Runner) -> None:
         """Give the network its own methods back."""
-        for module in network_of(runner).modules():
-            for name in ('extract_feat', 'losses_of_feats'):
-                module.__dict__.pop(name, None)
+        for module, name in _compiled_methods(network_of(runner)):
+            module.__dict__.pop(name, None)
 
-    def _compile(self, module: nn.Module, name: str) -> None:
-        method = getattr(module, name)
-        compiled = torch.compile(
-            method, dynamic=False, mode=self.mode, backend=self.backend
-        )
-        # In __dict__, past nn.Module's registration: it is no state of the network.
-        module.__dict__[name] = _OneShape(module, method, compiled)
+
+def _compiled_methods(network: ImageClassifier) -> Iterator[tuple[nn.Module, str]]:
+    """List what is compiled, each on its own: any branch may be forked or not."""
+    yield network.backbone, 'forward'
+    if isinstance(network, DHMClassifier):
+        for branch in network.neck.branches:
+            yield branch, 'forward'
+        yield network.head, 'objective'
 
 
 class _OneShape:
-    """A method that runs compiled in training, for the first shape that it meets."""
+    """A method that runs compiled in training, for the first shape that it meets.
 
-    def __init__(self, module: nn.Module, method: Callable, compiled: Callable) -> None:
-        self.module = module
-        self.method = method
-        self.compiled = compiled
+    Args:
+        module (nn.Module): Whose method it is.
+        name (str): The method's name.
+        mode (str, optional): Of ``torch.compile``.
+        backend (str): Of ``torch.compile``.
+    """
+
+    def __init__(
+        self, module: nn.Module, name: str, mode: str | None, backend: str
+    ) -> None:
+        self.module, self.name = module, name
+        self.method = _own_method(module, name)
+        self.compiled = torch.compile(
+            self.method, dynamic=False, mode=mode, backend=backend
+        )
         self.shape = None
+
+    def __reduce__(self) -> tuple:
+        # What was compiled has the weights of this module: a copy (EMA) or a pickle of
+        # the module gets the module's own method back.
+        return _own_method, (self.module, self.name)
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         if not self.module.training:
             return self.method(inputs, *args, **kwargs)
-        shape = inputs.shape if isinstance(inputs, torch.Tensor) else inputs[0].shape
+        shape = (inputs['main'] if isinstance(inputs, dict) else inputs).shape
         self.shape = self.shape or shape
         run = self.compiled if shape == self.shape else self.method
         return run(inputs, *args, **kwargs)
+
+
+def _own_method(module: nn.Module, name: str) -> Callable:
+    return MethodType(getattr(type(module), name), module)

@@ -1,6 +1,5 @@
 """The classifier that trains with side branches and predicts without them."""
 
-from itertools import chain
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from torch import nn
 
 from ..heads import MultiBranchClsHead
 from ..necks import SideBranchNeck
+from .early_exit import gives_the_map, trace, without
 
 
 @MODELS.register_module()
@@ -86,8 +86,34 @@ class DHMClassifier(ImageClassifier):
                 f'{choices}'
             )
         self.predict_with = predict_with
-        self._exits: list[str | None] = []
         self._check_branches()
+
+    def loss(
+        self, inputs: torch.Tensor, data_samples: list[DataSample]
+    ) -> dict[str, torch.Tensor]:
+        """Compute the losses of the branches that are forked in this iteration.
+
+        Args:
+            inputs (torch.Tensor): Preprocessed images (N, C, H, W).
+            data_samples (list[DataSample]): Their labels.
+
+        Returns:
+            dict[str, torch.Tensor]: As :meth:`MultiBranchClsHead.loss` gives them.
+        """
+        feats = self.extract_feat(inputs)
+        losses = self.head.loss(feats, data_samples)
+        # A branch that is not forked gets gradients of 0: DistributedDataParallel waits
+        # for all of them, and a fused optimizer needs a momentum of every parameter.
+        unforked = [i for i, feat in enumerate(feats) if feat is None]
+        for module in (part[i] for i in unforked for part in self.side_modules):
+            for parameter in module.parameters():
+                losses['loss_ce_main'] = losses['loss_ce_main'] + 0 * parameter.sum()
+        return losses
+
+    @property
+    def side_modules(self) -> tuple[nn.ModuleList, nn.ModuleList]:
+        """The side branches, and their classifiers."""
+        return self.neck.branches, self.head.side_fcs
 
     def branch_logits(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Run every branch, whatever the mode.
@@ -100,7 +126,7 @@ class DHMClassifier(ImageClassifier):
             first, main branch last; the main branch alone after
             :meth:`switch_to_deploy`.
         """
-        return self.head.branch_logits(self.neck.forward_branches(self.backbone(inputs)))
+        return tuple(self._logits_by_name(inputs).values())
 
     def forward(
         self,
@@ -121,35 +147,26 @@ class DHMClassifier(ImageClassifier):
         """
         if mode not in ('tensor', 'predict') or self.predict_with == 'main':
             return super().forward(inputs, data_samples, mode)
+        branches: dict[str, torch.Tensor] = {}
         if self.predict_with == 'mean':
-            branches = self.branch_logits(inputs)
-            logits = torch.stack(branches).softmax(dim=-1).mean(dim=0).log()
+            branches = self._logits_by_name(inputs)
+            logits = torch.stack(tuple(branches.values()))
+            logits = logits.softmax(dim=-1).mean(dim=0).log()
         else:
-            branches = ()
             logits = self._side_logits(inputs)
         if mode == 'tensor':
             return logits
-        samples = self.head._get_predictions(logits, data_samples)
-        return self.head.with_branch_scores(samples, branches)
+        return self.head.predictions(logits, branches, data_samples)
+
+    def _logits_by_name(self, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+        return self.head.branch_logits(self.neck.forward_branches(self.backbone(inputs)))
 
     def _side_logits(self, inputs: torch.Tensor) -> torch.Tensor:
         index = self.head.branch_names.index(self.predict_with)
-        feature_map = self._map_at(self.neck.forks[index], inputs)
-        (feat,) = self.neck.pool((self.neck.branches[index](feature_map),))
+        fork = self.neck.forks[index]
+        backbone = without(self.backbone, self._later[fork] or [])
+        (feat,) = self.neck.pool((self.neck.branches[index](backbone(inputs)[fork]),))
         return self.head.side_fcs[index](feat)
-
-    def _map_at(self, index: int, inputs: torch.Tensor) -> torch.Tensor:
-        """Run the backbone as far as one of its maps."""
-        name = self._exits[index] if self._exits else None
-        if name is None:
-            return self.backbone(inputs)[index]
-        handle = self.backbone.get_submodule(name).register_forward_hook(_leave)
-        try:
-            return self.backbone(inputs)[index]
-        except _Left as left:
-            return left.feature_map
-        finally:
-            handle.remove()
 
     @property
     def evaluates_side_branches(self) -> bool:
@@ -176,13 +193,18 @@ class DHMClassifier(ImageClassifier):
                 f'DHMClassifier: the backbone has out_indices={indices}; they must be in '
                 "order, for the last map is the main branch's"
             )
-        maps, self._exits = _maps_on_meta(self.backbone)
-        if maps is not None:
-            self.neck.check_maps(maps)
-            self.head.check_channels((*self.neck.side_channels, maps[-1].size(1)))
+        maps, self._later = trace(self.backbone)
+        if maps is None:
+            return
+        self.neck.check_maps(maps)
+        self.head.check_channels((*self.neck.side_channels, maps[-1].size(1)))
         if self.predict_with.startswith('side'):
             fork = self.neck.forks[self.head.branch_names.index(self.predict_with)]
-            if not self._exits or self._exits[fork] is None:
+            later = self._later[fork]
+            if later is None or not gives_the_map(
+                self.backbone, later, fork, maps[fork].shape
+            ):
+                self._later[fork] = None
                 print_log(
                     f'predict_with={self.predict_with!r} saves no time in the backbone: '
                     f'map {fork} of {type(self.backbone).__name__} is not the output of '
@@ -198,65 +220,3 @@ def _check_type(role: str, module: Any, expected: type) -> None:
             f'{expected.__name__}, or use ImageClassifier for a network without side '
             'branches'
         )
-
-
-class _Left(Exception):
-    """The backbone has been left at a map."""
-
-    def __init__(self, feature_map: torch.Tensor) -> None:
-        super().__init__()
-        self.feature_map = feature_map
-
-
-def _leave(module: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
-    raise _Left(output)
-
-
-def _maps_on_meta(
-    backbone: nn.Module,
-) -> tuple[tuple[torch.Tensor, ...] | None, list[str | None]]:
-    """Run a backbone on the meta device, which computes shapes alone.
-
-    None for one that cannot run there on a 224x224 image: neck and head check it at the
-    first batch. With the maps comes for each the name of the module that it is the output
-    of, None if there is none.
-    """
-    outputs: list[tuple[str, Any]] = []
-    handles = [
-        module.register_forward_hook(
-            lambda module, inputs, output, name=name: outputs.append((name, output))
-        )
-        for name, module in backbone.named_modules()
-        if name
-    ]
-    conv = next((m for m in backbone.modules() if isinstance(m, nn.Conv2d)), None)
-    image = torch.empty(1, conv.in_channels if conv else 3, 224, 224, device='meta')
-    tensors = {
-        name: tensor.to('meta')
-        for name, tensor in chain(backbone.named_parameters(), backbone.named_buffers())
-    }
-    training = backbone.training
-    backbone.eval()
-    try:
-        with torch.no_grad():
-            maps = torch.func.functional_call(backbone, tensors, (image,))
-        return maps, [_only_output(feature_map, outputs) for feature_map in maps]
-    except Exception as error:
-        print_log(
-            'The side branches are checked at the first batch: on the meta device '
-            f'{type(backbone).__name__} does not run ({error})',
-            logger='current',
-        )
-        return None, []
-    finally:
-        for handle in handles:
-            handle.remove()
-        backbone.train(training)
-
-
-def _only_output(feature_map: torch.Tensor, outputs: list[tuple[str, Any]]) -> str | None:
-    """Give the outermost module that ran once, and gave this map."""
-    names = [name for name, _ in outputs]
-    found = [name for name, output in outputs if output is feature_map]
-    found = [name for name in found if names.count(name) == 1]
-    return found[-1] if found else None

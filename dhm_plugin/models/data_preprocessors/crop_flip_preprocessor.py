@@ -5,11 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
-from mmengine.dist import get_rank
-from mmengine.logging import MessageHub
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
+from ..iteration_seed import IterationSeed
 from .batch_preprocessor import BatchPreprocessor
 
 
@@ -72,7 +71,7 @@ class CropFlipPreprocessor(BatchPreprocessor):
         self.padding = padding
         self.flip_prob = flip_prob
         self._generator: torch.Generator | None = None
-        self._iteration, self._calls = -1, 0
+        self._seed = IterationSeed(each_process=True)
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Make a batch of network inputs.
@@ -142,11 +141,6 @@ class CropFlipPreprocessor(BatchPreprocessor):
     def _random(self, device: torch.device) -> torch.Generator:
         if self._generator is None or self._generator.device != device:
             self._generator = torch.Generator(device)
-        # Without a runner, or where an iteration has several batches, calls are counted.
-        iteration = MessageHub.get_current_instance().runtime_info.get('iter', 0)
-        self._calls = self._calls + 1 if iteration == self._iteration else 0
-        self._iteration = iteration
-        numbers = (torch.initial_seed(), get_rank(), iteration, self._calls)
-        (seed,) = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
+        (seed,) = self._seed.sequence().generate_state(1, np.uint64)
         self._generator.manual_seed(int(seed) >> 1)
         return self._generator

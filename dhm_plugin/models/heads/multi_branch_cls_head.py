@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from mmengine.model import ModuleList
 from mmpretrain.evaluation.metrics import Accuracy
-from mmpretrain.models import CrossEntropyLoss, LinearClsHead
+from mmpretrain.models import FocalLoss, LinearClsHead
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import nn
@@ -40,8 +40,9 @@ class MultiBranchClsHead(LinearClsHead):
             :class:`LinearClsHead`'s.
 
     Raises:
-        ValueError: If ``num_classes`` is not positive, or ``side_in_channels`` is
-            empty.
+        ValueError: If ``num_classes`` is not positive, ``side_in_channels`` is empty,
+            the mimicking loss leaves no pair of branches, or it meets a loss of
+            independent classes (sigmoid), as of images with several labels.
     """
 
     def __init__(
@@ -75,59 +76,109 @@ class MultiBranchClsHead(LinearClsHead):
         if isinstance(mimicking_loss, dict):
             mimicking_loss = MODELS.build(mimicking_loss)
         self.mimicking_loss = mimicking_loss
+        if mimicking_loss is not None:
+            self._check_mimicking_loss()
 
     @property
     def branch_names(self) -> tuple[str, ...]:
         """``('side0', 'side1', ..., 'main')``."""
         return (*(f'side{i}' for i in range(len(self.side_fcs))), 'main')
 
-    def branch_logits(self, feats: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    def branch_logits(
+        self, feats: Sequence[torch.Tensor | None]
+    ) -> dict[str, torch.Tensor]:
         """Classify with every branch that has features.
 
         Args:
-            feats (tuple[torch.Tensor]): Features (N, C_b) of all branches, shallowest
-                side branch first, main branch last; or of the main branch alone.
+            feats (Sequence[torch.Tensor | None]): Features (N, C_b) of all branches,
+                shallowest side branch first, main branch last, None for a side branch
+                that is not forked; or of the main branch alone.
 
         Returns:
-            tuple[torch.Tensor]: Logits (N, num_classes), in the same order.
-
-        Raises:
-            ValueError: If the number of branches or their channels do not fit.
+            dict[str, torch.Tensor]: Logits (N, num_classes) by the branch's name, in the
+            same order.
         """
-        self.check_channels([feat.size(1) for feat in feats])
-        fcs = (*self.side_fcs, self.fc)[-len(feats) :]
-        return tuple(fc(feat) for fc, feat in zip(fcs, feats))
+        fcs = dict(zip(self.branch_names, (*self.side_fcs, self.fc)))
+        names = self.branch_names[-len(feats) :]
+        return {
+            name: fcs[name](feat) for name, feat in zip(names, feats) if feat is not None
+        }
 
-    def check_channels(self, channels: Sequence[int]) -> None:
-        """Check that every classifier fits its branch.
+    def objective(
+        self, logits: dict[str, torch.Tensor], target: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Compute the total objective, of tensors alone: its terms, branch by branch.
 
         Args:
-            channels (Sequence[int]): Channels of the features of all branches, main
-                branch last; or of the main branch alone.
+            logits (dict[str, torch.Tensor]): Of :meth:`branch_logits`.
+            target (torch.Tensor): Labels (N,), or scores (N, num_classes) of mixed
+                images.
+
+        Returns:
+            dict[str, torch.Tensor]: ``loss_ce_main``, ... and, with a mimicking loss,
+            ``loss_mimic_main``, ...: scalars, whose sum is minimized.
+        """
+        losses = {
+            f'loss_ce_{name}': self.loss_module(z, target, avg_factor=len(z))
+            for name, z in logits.items()
+        }
+        if self.mimicking_loss is not None and len(logits) > 1:
+            mimicking = self.mimicking_loss(list(logits.values()))
+            losses |= {f'loss_mimic_{name}': m for name, m in zip(logits, mimicking)}
+        return losses
+
+    def loss(
+        self,
+        feats: Sequence[torch.Tensor | None],
+        data_samples: list[DataSample],
+    ) -> dict[str, torch.Tensor]:
+        """Compute the losses of every branch.
+
+        Args:
+            feats (Sequence[torch.Tensor | None]): As :meth:`branch_logits` takes them.
+            data_samples (list[DataSample]): With ``gt_label``, or ``gt_score`` (N,
+                classes) where a batch augmentation has mixed the images.
+
+        Returns:
+            dict[str, torch.Tensor]: Of :meth:`objective`; with ``cal_acc`` also
+            ``accuracy_top-1_main``, ... All are scalars.
 
         Raises:
-            ValueError: If the number of branches or their channels do not fit.
+            ValueError: If ``cal_acc`` meets labels that a batch augmentation has mixed.
         """
-        fcs = (*self.side_fcs, self.fc)
-        if len(channels) not in (1, len(fcs)):
-            raise ValueError(
-                f'MultiBranchClsHead has classifiers for {len(fcs)} branches, main '
-                f'branch included, but the neck gives {len(channels)}; '
-                'side_in_channels must have an entry for every side branch'
-            )
-        names = self.branch_names[-len(channels) :]
-        for name, fc, width in zip(names, fcs[-len(channels) :], channels):
-            if fc.in_features != width:
-                key = 'in_channels' if name == 'main' else 'side_in_channels'
+        target = self.target(data_samples)
+        logits = self.branch_logits(feats)
+        losses = self.objective(logits, target)
+        if self.cal_acc:
+            if target.ndim != 1:
                 raise ValueError(
-                    f'MultiBranchClsHead: the {name} branch ends with {width} channels, '
-                    f'but its classifier takes {fc.in_features}; {key} must be {width} '
-                    'there'
+                    'MultiBranchClsHead: cal_acc=True, but a batch augmentation mixes '
+                    'the labels; set cal_acc=False'
                 )
+            for name, z in logits.items():
+                # Without a threshold: by default a negative logit counts as wrong.
+                tops = Accuracy.calculate(z, target, topk=self.topk, thrs=(None,))
+                for k, (accuracy,) in zip(self.topk, tops):
+                    losses[f'accuracy_top-{k}_{name}'] = accuracy.squeeze()
+        return losses
+
+    def target(self, data_samples: list[DataSample]) -> torch.Tensor:
+        """Give what the branches are to predict.
+
+        Args:
+            data_samples (list[DataSample]): As :meth:`loss` takes them.
+
+        Returns:
+            torch.Tensor: Labels (N,), int64, or scores (N, num_classes). That the labels
+            are classes :class:`LabelCheckHook` has seen before the training.
+        """
+        if 'gt_score' in data_samples[0]:
+            return torch.stack([sample.gt_score for sample in data_samples])
+        return torch.cat([sample.gt_label for sample in data_samples])
 
     def forward(self, feats: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """Classify with the main branch: logits (N, num_classes)."""
-        return self.branch_logits(feats[-1:])[0]
+        return self.fc(feats[-1])
 
     def predict(
         self,
@@ -142,99 +193,62 @@ class MultiBranchClsHead(LinearClsHead):
                 Defaults to None: new ones.
 
         Returns:
-            list[DataSample]: With ``pred_score`` and ``pred_label``; if the side branches
-            have features, also with ``branch_scores``, the class probabilities (K,
-            num_classes) of all branches, and ``branch_names``.
+            list[DataSample]: As :meth:`predictions` gives them.
         """
         logits = self.branch_logits(feats)
-        samples = self._get_predictions(logits[-1], data_samples)
-        return self.with_branch_scores(samples, logits)
+        return self.predictions(logits['main'], logits, data_samples)
 
-    def with_branch_scores(
-        self, samples: list[DataSample], logits: Sequence[torch.Tensor]
+    def predictions(
+        self,
+        predicting: torch.Tensor,
+        logits: dict[str, torch.Tensor],
+        data_samples: list[DataSample] | None,
     ) -> list[DataSample]:
-        """Add the class probabilities of all branches to predictions.
+        """Make predictions of logits.
 
         Args:
-            samples (list[DataSample]): The predictions.
-            logits (Sequence[torch.Tensor]): Of :meth:`branch_logits`. Nothing is added if
-                they are not those of all branches.
+            predicting (torch.Tensor): The logits (N, num_classes) that decide.
+            logits (dict[str, torch.Tensor]): Of the branches, by name.
+            data_samples (list[DataSample], optional): To add the predictions to. None
+                makes new ones.
 
         Returns:
-            list[DataSample]: The predictions.
+            list[DataSample]: With ``pred_score`` and ``pred_label``; of several branches
+            also with ``branch_logits`` (K, num_classes) and ``branch_names``.
         """
+        samples = self._get_predictions(predicting, data_samples)
         if len(logits) > 1:
-            scores = torch.stack(tuple(logits), dim=1).softmax(dim=-1)
-            for sample, branches in zip(samples, scores):
-                sample.set_field(branches.detach(), 'branch_scores')
-                sample.set_field(self.branch_names, 'branch_names')
+            stacked = torch.stack(tuple(logits.values()), dim=1).detach()
+            for sample, of_branches in zip(samples, stacked):
+                sample.set_field(of_branches, 'branch_logits')
+                sample.set_field(tuple(logits), 'branch_names')
         return samples
 
-    def loss(
-        self, feats: tuple[torch.Tensor, ...], data_samples: list[DataSample]
-    ) -> dict[str, torch.Tensor]:
-        """Compute the losses of every branch.
+    def check_channels(self, channels: Sequence[int]) -> None:
+        """Check that every classifier fits its branch.
 
         Args:
-            feats (tuple[torch.Tensor]): As :meth:`branch_logits` takes them.
-            data_samples (list[DataSample]): With ``gt_label``, or ``gt_score`` (N,
-                classes) where a batch augmentation has mixed the images.
-
-        Returns:
-            dict[str, torch.Tensor]: ``loss_ce_main``, ``loss_ce_side0``, ...; with a
-            mimicking loss ``loss_mimic_main``, ``loss_mimic_side0``, ...; with
-            ``cal_acc`` ``accuracy_top-1_main``, ... All are scalars.
+            channels (Sequence[int]): Channels of the features of all branches, main
+                branch last.
 
         Raises:
-            ValueError: If a label is outside the classes, or ``cal_acc`` meets labels
-                that a batch augmentation has mixed.
+            ValueError: If the number of branches or their channels do not fit.
         """
-        target = self._targets(data_samples)
-        logits, losses = self.losses_of_feats(feats, target)
-        names = self.branch_names[-len(logits) :]
-        if self.cal_acc:
-            if target.ndim != 1:
+        fcs = (*self.side_fcs, self.fc)
+        if len(channels) != len(fcs):
+            raise ValueError(
+                f'MultiBranchClsHead has classifiers for {len(fcs)} branches, main '
+                f'branch included, but the neck gives {len(channels)}; '
+                'side_in_channels must have an entry for every side branch'
+            )
+        for name, fc, width in zip(self.branch_names, fcs, channels):
+            if fc.in_features != width:
+                key = 'in_channels' if name == 'main' else 'side_in_channels'
                 raise ValueError(
-                    'MultiBranchClsHead: cal_acc=True, but a batch augmentation mixes '
-                    'the labels; set cal_acc=False'
+                    f'MultiBranchClsHead: the {name} branch ends with {width} channels, '
+                    f'but its classifier takes {fc.in_features}; {key} must be {width} '
+                    'there'
                 )
-            for name, z in zip(names, logits):
-                # Without a threshold: by default a negative logit counts as wrong.
-                tops = Accuracy.calculate(z, target, topk=self.topk, thrs=(None,))
-                for k, (accuracy,) in zip(self.topk, tops):
-                    losses[f'accuracy_top-{k}_{name}'] = accuracy.squeeze()
-        return losses
-
-    def losses_of_feats(
-        self, feats: tuple[torch.Tensor, ...], target: torch.Tensor
-    ) -> tuple[tuple[torch.Tensor, ...], dict[str, torch.Tensor]]:
-        """Compute logits and losses of every branch, from tensors alone.
-
-        Args:
-            feats (tuple[torch.Tensor]): As :meth:`branch_logits` takes them.
-            target (torch.Tensor): Labels (N,), or scores (N, num_classes) of mixed
-                images.
-
-        Returns:
-            tuple[tuple[torch.Tensor], dict[str, torch.Tensor]]: Logits, and
-            ``loss_ce_main``, ``loss_mimic_main``, ...
-        """
-        logits = self.branch_logits(feats)
-        mimicking = None
-        if self.mimicking_loss is None or len(logits) == 1:
-            entropies = self._classification_losses(logits, target)
-        elif target.ndim == 1 and _is_cross_entropy(self.loss_module):
-            mimicking, entropies = self.mimicking_loss.with_cross_entropy(logits, target)
-            entropies = entropies * self.loss_module.loss_weight
-        else:
-            mimicking = self.mimicking_loss(logits)
-            entropies = self._classification_losses(logits, target)
-        names = self.branch_names[-len(logits) :]
-        losses = {f'loss_ce_{name}': loss for name, loss in zip(names, entropies)}
-        if mimicking is not None:
-            for name, loss in zip(names, mimicking):
-                losses[f'loss_mimic_{name}'] = loss
-        return logits, losses
 
     def switch_to_deploy(self) -> None:
         """Drop the side branches' classifiers and the mimicking loss in place."""
@@ -243,34 +257,20 @@ class MultiBranchClsHead(LinearClsHead):
         del self.mimicking_loss
         self.mimicking_loss = None
 
-    def _classification_losses(
-        self, logits: Sequence[torch.Tensor], target: torch.Tensor
-    ) -> list[torch.Tensor]:
-        return [self.loss_module(z, target, avg_factor=len(z)) for z in logits]
-
-    def _targets(self, data_samples: list[DataSample]) -> torch.Tensor:
-        if 'gt_score' in data_samples[0]:
-            return torch.stack([sample.gt_score for sample in data_samples])
-        labels = torch.cat([sample.gt_label for sample in data_samples])
-        # On a GPU the look would cost a synchronisation a step; LabelCheckHook has
-        # looked before the training.
-        if labels.device.type == 'cpu':
-            low, high = int(labels.min()), int(labels.max())
-            if low < 0 or high >= self.num_classes:
-                raise ValueError(
-                    f'MultiBranchClsHead: label {low if low < 0 else high} is outside '
-                    f'the {self.num_classes} classes (0 to {self.num_classes - 1}); '
-                    "correct the annotation, or the head's num_classes"
-                )
-        return labels
-
-
-def _is_cross_entropy(loss: nn.Module) -> bool:
-    """Whether a loss is the mean of -log p and nothing else, times its weight."""
-    return (
-        type(loss) is CrossEntropyLoss
-        and not loss.use_sigmoid
-        and not loss.use_soft
-        and loss.class_weight is None
-        and loss.reduction == 'mean'
-    )
+    def _check_mimicking_loss(self) -> None:
+        """Refuse what it would compute in vain, or of something else."""
+        if not list(self.mimicking_loss.pairs(len(self.branch_names))):
+            raise ValueError(
+                f'MultiBranchClsHead: {self.mimicking_loss} leaves no pair of the '
+                f"branches {self.branch_names}; set its students or teachers to 'all'"
+            )
+        if isinstance(self.loss_module, FocalLoss) or any(
+            getattr(module, 'use_sigmoid', False) for module in self.loss_module.modules()
+        ):
+            raise ValueError(
+                f'MultiBranchClsHead: loss={type(self.loss_module).__name__} takes each '
+                'class on its own (sigmoid), as for images with several labels, but the '
+                'mimicking loss compares probabilities that sum to 1 (softmax); take a '
+                'loss with a softmax, such as CrossEntropyLoss, or leave mimicking_loss '
+                'out'
+            )

@@ -2,10 +2,15 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from mmengine.model import BaseModule, ModuleList, Sequential
 from mmpretrain.models import GlobalAveragePooling
 from mmpretrain.registry import MODELS
+
+from ..iteration_seed import IterationSeed
+
+_KEYS = ('stages', 'fork', 'fork_prob')
 
 
 @MODELS.register_module()
@@ -13,6 +18,9 @@ class SideBranchNeck(BaseModule):
     """Side branches on the backbone's feature maps, and global average pooling.
 
     The last map is the main branch's. In evaluation no side branch runs.
+
+    Source: Li & Chen, *Dynamic Hierarchical Mimicking Towards Consistent Optimization
+    Objectives*, CVPR 2020; ``fork_prob`` is its dynamic forking.
 
     Args:
         branches (Sequence[dict]): The side branches, shallowest first. Each has
@@ -24,15 +32,19 @@ class SideBranchNeck(BaseModule):
             - fork (int, optional): Which of the backbone's feature maps it forks from,
               counted from 0 in the order of the backbone's ``out_indices``; never the
               last one. By default branch i forks from map i.
+            - fork_prob (float, optional): Probability that it is forked in a training
+              iteration; else it does not run, and nobody mimics it. All processes make
+              the same choice, from seed and iteration. Defaults to 1.0.
 
-        eval_branches (bool): Whether the side branches run in evaluation too. Defaults
-            to False.
+        eval_branches (bool): Whether the side branches run in evaluation too, all of
+            them. Defaults to False.
         init_cfg (dict | list[dict], optional): Initialization config. Defaults to
             Kaiming for convolutions and 1 for norm layers, as in the backbone.
 
     Raises:
         ValueError: If there is no branch, a branch has no stage, the channels of
-            consecutive stages differ, or the forks are not shallowest first.
+            consecutive stages differ, the forks are not shallowest first, or
+            ``fork_prob`` is no probability or 0.
         TypeError: If a stage does not tell its channels.
 
     Example:
@@ -65,6 +77,7 @@ class SideBranchNeck(BaseModule):
         for i, branch in enumerate(branches):
             _check_branch(i, branch)
         self.forks = [branch.get('fork', i) for i, branch in enumerate(branches)]
+        self.fork_probs = [branch.get('fork_prob', 1.0) for branch in branches]
         if self.forks != sorted(self.forks) or self.forks[0] < 0:
             raise ValueError(
                 f'SideBranchNeck: the branches fork from the maps {self.forks}; they '
@@ -75,54 +88,67 @@ class SideBranchNeck(BaseModule):
         )
         self.eval_branches = eval_branches
         self.pool = GlobalAveragePooling()
+        self._seed = IterationSeed()
 
     @property
     def side_channels(self) -> tuple[int, ...]:
         """Channels that each side branch ends with, shallowest first."""
         return tuple(branch[-1].out_channels for branch in self.branches)
 
-    def forward(self, maps: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-        """Pool the main branch and, in training, every side branch.
+    def forward(self, maps: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor | None, ...]:
+        """Pool the main branch and, in training, the side branches that are forked.
 
         Args:
             maps (tuple[torch.Tensor]): The backbone's feature maps (N, C, H, W),
                 shallow to deep; the last one is the main branch's.
 
         Returns:
-            tuple[torch.Tensor]: Features (N, C_b), shallowest side branch first, main
-            branch last; in evaluation, unless ``eval_branches``, the main branch only.
-
-        Raises:
-            ValueError: If a branch forks from a map that the backbone does not give,
-                or that has other channels.
+            tuple[torch.Tensor | None]: Features (N, C_b), shallowest side branch first,
+            main branch last, None for a branch that is not forked; in evaluation, unless
+            ``eval_branches``, the main branch only.
         """
-        if self.training or self.eval_branches:
-            return self.forward_branches(maps)
-        return self.pool((maps[-1],))
+        if self.training:
+            return self.forward_branches(maps, self.draw_forks())
+        return self.forward_branches(maps) if self.eval_branches else self.pool(maps[-1:])
 
     def forward_branches(
-        self, maps: tuple[torch.Tensor, ...]
-    ) -> tuple[torch.Tensor, ...]:
-        """Do as :meth:`forward` does, with every branch, whatever the mode.
+        self, maps: tuple[torch.Tensor, ...], forked: Sequence[bool] | None = None
+    ) -> tuple[torch.Tensor | None, ...]:
+        """Run side branches, whatever the mode.
 
         Args:
             maps (tuple[torch.Tensor]): As :meth:`forward` takes them.
+            forked (Sequence[bool], optional): Whether each side branch runs. Defaults to
+                None: all do.
 
         Returns:
-            tuple[torch.Tensor]: Pooled features (N, C_b) of all branches, main branch
-            last; of the main branch alone after :meth:`switch_to_deploy`.
-
-        Raises:
-            ValueError: If the maps do not fit the branches.
+            tuple[torch.Tensor | None]: As of :meth:`forward`; of the main branch alone
+            after :meth:`switch_to_deploy`.
         """
-        self.check_maps(maps)
-        sides = (branch(maps[fork]) for fork, branch in zip(self.forks, self.branches))
-        return self.pool((*sides, maps[-1]))
+        feats: list[torch.Tensor | None] = [None] * len(self.branches)
+        for i, (fork, branch) in enumerate(zip(self.forks, self.branches)):
+            if forked is None or forked[i]:
+                (feats[i],) = self.pool((branch(maps[fork]),))
+        return (*feats, *self.pool(maps[-1:]))
+
+    @torch.compiler.disable
+    def draw_forks(self) -> list[bool]:
+        """Decide which side branches are forked in this training iteration.
+
+        Returns:
+            list[bool]: One a side branch, by its ``fork_prob``; of the same seed and
+            iteration the same on all processes.
+        """
+        if all(prob == 1 for prob in self.fork_probs):
+            return [True] * len(self.fork_probs)
+        numbers = np.random.default_rng(self._seed.sequence()).random(len(self.branches))
+        return (numbers < self.fork_probs).tolist()
 
     def switch_to_deploy(self) -> None:
         """Drop the side branches in place."""
         self.branches = ModuleList()
         self.forks = []
+        self.fork_probs = []
 
     def check_maps(self, maps: tuple[torch.Tensor, ...]) -> None:
         """Check that every branch fits the map that it forks from.
@@ -160,15 +186,22 @@ class SideBranchNeck(BaseModule):
 
 def _check_branch(index: int, branch: dict) -> None:
     """Check the form of a branch's config; its stages check their own."""
-    good = isinstance(branch, dict) and set(branch) <= {'stages', 'fork'}
+    where = f'SideBranchNeck: branches[{index}]'
+    good = isinstance(branch, dict) and 'stages' in branch and set(branch) <= {*_KEYS}
     if good:
-        stages, fork = branch.get('stages'), branch.get('fork', index)
+        stages, fork = branch['stages'], branch.get('fork', index)
         good = stages and isinstance(stages, (list, tuple)) and isinstance(fork, int)
     if not good:
         raise ValueError(
-            f'SideBranchNeck: branches[{index}] must be a dict with `stages`, a list of '
-            'at least one stage config, and may have `fork`, the number of a feature '
-            f'map; it is {branch}'
+            f'{where} must be a dict with `stages`, a list of at least one stage config, '
+            'and may have `fork`, the number of a feature map, and `fork_prob`; it is '
+            f'{branch}'
+        )
+    prob = branch.get('fork_prob', 1.0)
+    if not isinstance(prob, (int, float)) or not 0 < prob <= 1:
+        raise ValueError(
+            f'{where} has fork_prob={prob!r}; it must be a probability, above 0 and at '
+            'most 1; leave out a branch that is never forked'
         )
 
 

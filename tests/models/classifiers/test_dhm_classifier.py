@@ -200,14 +200,11 @@ def test_the_check_leaves_no_trace(build):
     assert {tensor.device.type for tensor in model.state_dict().values()} == {'cpu'}
 
 
-def test_a_backbone_that_meta_cannot_run_is_checked_at_the_first_batch(build):
+def test_a_backbone_that_meta_cannot_run():
     class Stubborn(torch.nn.Module):
         def forward(self, x):
             return (torch.from_numpy(x.numpy())[:, :2], x)
 
-    model = with_backbone(Stubborn(), 3, 3)
-    with pytest.raises(ValueError, match='set in_channels=2'):
-        model.branch_logits(torch.rand(2, 3, 8, 8))
     model = with_backbone(Stubborn(), 2, 3)
     assert len(model.branch_logits(torch.rand(2, 3, 8, 8))) == 2
     model.switch_to_deploy()  # without out_indices
@@ -251,6 +248,36 @@ def test_runs_nothing_behind_the_exit(build):
     ran.clear()
     model(torch.randn(1, 3, 64, 64))
     assert ran[-3:] == ['layer2', 'layer3', '1']
+
+
+@pytest.mark.parametrize('predict_with', ['side0', 'side1', 'mean'])
+def test_torch_export(predict_with, build):
+    model = build(ARCHITECTURES[0][0], **{'model.predict_with': predict_with}).eval()
+    images = torch.randn(2, 1, 8, 8)
+    program = torch.export.export(model, (images,))
+    with torch.no_grad():
+        torch.testing.assert_close(program.module()(images), model(images))
+
+
+def test_what_passes_on_cannot_be_passed_on(build):
+    """A map that needs what runs after its module: the whole backbone runs."""
+
+    class Adds(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = torch.nn.Conv2d(3, 4, 1)
+            self.second = torch.nn.Conv2d(4, 5, 1)
+
+        def forward(self, x):
+            first = self.first(x)
+            return first, self.second(first) + torch.zeros(1, 5, 1, 1, device=x.device)
+
+    model = with_backbone(Adds(), 4, 5)
+    images = torch.rand(2, 3, 8, 8)
+    expected = model.eval().branch_logits(images)[0]
+    torch.manual_seed(0)
+    model = DHMClassifier(model.backbone, model.neck, model.head, predict_with='side0')
+    torch.testing.assert_close(model.eval()(images), expected)
 
 
 def test_predicts_with_the_mean(build):

@@ -45,7 +45,7 @@ def test_label_smoothing():
     smooth = dict(type='LabelSmoothLoss', label_smooth_val=0.1, num_classes=3)
     head = make_head(loss=smooth)
     losses = head.loss(FEATS, labelled())
-    for name, logits in zip(head.branch_names, head.branch_logits(FEATS)):
+    for name, logits in head.branch_logits(FEATS).items():
         expected = F.cross_entropy(logits, LABELS, label_smoothing=0.1)
         torch.testing.assert_close(losses[f'loss_ce_{name}'], expected)
     assert isinstance(head.loss_module, LabelSmoothLoss)
@@ -67,7 +67,7 @@ def test_soft_targets_of_batch_augmentations(augment):
     assert ((targets > 0) & (targets < 1)).any()
     head = make_head(mimicking_loss=dict(type='MimickingLoss'))
     losses = head.loss(FEATS, samples)
-    for name, logits in zip(head.branch_names, head.branch_logits(FEATS)):
+    for name, logits in head.branch_logits(FEATS).items():
         expected = F.cross_entropy(logits, targets)
         torch.testing.assert_close(losses[f'loss_ce_{name}'], expected)
 
@@ -85,7 +85,7 @@ def test_training_accuracy_of_every_branch():
     head = make_head(cal_acc=True, topk=(1, 2))
     torch.nn.init.constant_(head.fc.bias, -10.0)  # negative logits count as others do
     losses = head.loss(FEATS, labelled())
-    for name, logits in zip(head.branch_names, head.branch_logits(FEATS)):
+    for name, logits in head.branch_logits(FEATS).items():
         expected = (logits.argmax(dim=1) == LABELS).float().mean() * 100
         torch.testing.assert_close(losses[f'accuracy_top-1_{name}'], expected)
         assert losses[f'accuracy_top-2_{name}'] >= expected
@@ -105,10 +105,39 @@ def test_switch_to_deploy_leaves_the_stock_keys():
     assert set(head.loss(FEATS[-1:], labelled())) == {'loss_ce_main'}
 
 
-@pytest.mark.parametrize(('label', 'named'), [(3, 'label 3'), (-1, 'label -1')])
-def test_refuses_a_label_outside_the_classes(label, named):
-    with pytest.raises(ValueError, match=rf'{named} is outside the 3 classes \(0 to 2\)'):
-        make_head().loss(FEATS, labelled([0, 1, 2, label]))
+def test_an_unforked_branch_neither_teaches_nor_learns():
+    head = make_head(mimicking_loss=dict(type='MimickingLoss'))
+    losses = head.loss((FEATS[0], None, FEATS[2]), labelled())
+    logits = [head.side_fcs[0](FEATS[0]), head.fc(FEATS[2])]
+    side0, main = MimickingLoss()(logits)
+    assert set(losses) == {
+        f'loss_{kind}_{name}' for kind in ('ce', 'mimic') for name in ('side0', 'main')
+    }
+    torch.testing.assert_close(losses['loss_mimic_side0'], side0)
+    torch.testing.assert_close(losses['loss_mimic_main'], main)
+    assert set(head.loss((None, None, FEATS[2]), labelled())) == {'loss_ce_main'}
+
+
+@pytest.mark.parametrize(
+    'loss',
+    [
+        dict(type='CrossEntropyLoss', use_sigmoid=True),
+        dict(type='LabelSmoothLoss', label_smooth_val=0.1, mode='multi_label'),
+        dict(type='AsymmetricLoss'),
+        dict(type='FocalLoss'),
+    ],
+)
+def test_refuses_a_loss_of_independent_classes(loss):
+    with pytest.raises(ValueError, match=r'takes each class on its own \(sigmoid\)'):
+        make_head(loss=loss, mimicking_loss=dict(type='MimickingLoss'))
+    make_head(loss=loss)  # DSL compares no probabilities
+
+
+def test_refuses_a_mimicking_loss_without_pairs():
+    loss = dict(type='MimickingLoss', students='side', teachers='side')
+    make_head(mimicking_loss=loss)
+    with pytest.raises(ValueError, match=r"no pair of the branches \('side0', 'main'\)"):
+        MultiBranchClsHead(3, 7, side_in_channels=(5,), mimicking_loss=loss)
 
 
 def test_refuses_branches_that_do_not_fit():
@@ -116,8 +145,8 @@ def test_refuses_branches_that_do_not_fit():
         MultiBranchClsHead(num_classes=3, in_channels=7, side_in_channels=())
     head = make_head()
     with pytest.raises(ValueError, match=r'3 branches, main branch included, .* gives 2'):
-        head.branch_logits(FEATS[1:])
+        head.check_channels((5, 7))
     with pytest.raises(ValueError, match=r'side0 branch ends with 6 .* takes 5'):
-        head.branch_logits((FEATS[1], FEATS[1], FEATS[2]))
+        head.check_channels((6, 6, 7))
     with pytest.raises(ValueError, match='main branch ends with 6 channels'):
-        head.branch_logits((FEATS[0], FEATS[1], FEATS[1]))
+        head.check_channels((5, 6, 6))

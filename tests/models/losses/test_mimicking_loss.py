@@ -1,10 +1,7 @@
-from collections import Counter
-
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from dhm_plugin import MimickingLoss
 
@@ -64,78 +61,45 @@ def test_gradcheck_with_detached_teachers(eps):
         assert gradient.abs().max() == 0
 
 
-class Count(TorchDispatchMode):
-    def __init__(self):
-        super().__init__()
-        self.calls = Counter()
+@pytest.mark.parametrize('classes', [10, 1000])
+@pytest.mark.parametrize('scale', [1.0, 10.0, 30.0])
+@pytest.mark.parametrize('size', [1e-1, 1e-5])
+@pytest.mark.parametrize('temperature', [1.0, 3.0])
+def test_float32_is_right(classes, scale, size, temperature):
+    """To 1% at 1e-5, whatever is common to all logits, TF32 and autocast allowed."""
+    generator = torch.Generator().manual_seed(0)
+    first, noise = torch.randn(2, 256, classes, generator=generator, dtype=torch.float64)
+    criterion = MimickingLoss(temperature)
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        self.calls[func.overloadpacket.__name__] += 1
-        return func(*args, **(kwargs or {}))
+    def losses(step, dtype=torch.float64, offset=0):
+        # In steps that float32 has also at 1000: else the offset itself rounds them.
+        logits = [scale * first, scale * first + step * noise]
+        logits = [(z * 2**13).round() / 2**13 for z in logits]
+        return criterion([z.to(dtype) + offset for z in logits]) / temperature**2
 
-
-def test_cost_does_not_grow_with_the_pairs():
-    calls = []
-    for num_branches in (2, 6):
-        logits = random_logits(num_branches)
-        with Count() as count:
-            MimickingLoss()(logits).sum().backward()
-        calls.append(count.calls)
-        assert not {'mm', 'bmm', 'addmm', 'mv'} & set(count.calls)
-    assert sum(calls[1].values()) < 3 * sum(calls[0].values())
-
-
-@pytest.mark.parametrize('num_branches', [2, 3, 8])
-def test_keeps_the_probabilities_alone(num_branches):
-    logits = random_logits(num_branches, (16, 50))
-    target = torch.arange(16)
-    kept = []
-    with torch.autograd.graph.saved_tensors_hooks(kept.append, lambda kept: kept):
-        losses, entropies = MimickingLoss().with_cross_entropy(logits, target)
-    assert losses.requires_grad
-    assert entropies.requires_grad
-    # Theirs, their sum, and the labels; the rest is a few scalars.
-    storages = {tensor.untyped_storage().data_ptr(): tensor for tensor in kept}
-    kept_bytes = sum(t.untyped_storage().nbytes() for t in storages.values())
-    assert kept_bytes <= 8 * ((num_branches + 1) * 16 * 50 + 16 + 10)
-
-
-@pytest.mark.parametrize('temperature', [1.0, 2.0])
-@pytest.mark.parametrize('eps', [0.0, 1e-8])
-def test_with_cross_entropy(temperature, eps):
-    criterion = MimickingLoss(temperature, loss_weight=0.5, eps=eps)
-    logits, target = random_logits(3), torch.tensor([0, 6, 3, 3, 1])
-    weights = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
-    losses, entropies = criterion.with_cross_entropy(logits, target)
-    expected = torch.stack([F.cross_entropy(z, target) for z in logits])
-    torch.testing.assert_close(losses, double_loop(logits, temperature, 0.5, eps))
-    torch.testing.assert_close(entropies, expected, rtol=1e-13, atol=1e-13)
-    total = losses @ weights + entropies @ weights.flip(0)
-    reference = double_loop(logits, temperature, 0.5, eps) @ weights
-    reference = reference + expected @ weights.flip(0)
-    for _ in range(2):  # the graph can be used again
-        gradients = torch.autograd.grad(total, logits, retain_graph=True)
-        for ours, theirs in zip(
-            gradients, torch.autograd.grad(reference, logits, retain_graph=True)
-        ):
-            torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-13)
-    # One of the two alone.
-    (gradient,) = torch.autograd.grad(entropies[1], logits[1])
-    (theirs,) = torch.autograd.grad(expected[1], logits[1])
-    torch.testing.assert_close(gradient, theirs)
+    low, high = 0.0, 100.0
+    for _ in range(50):
+        step = (low + high) / 2
+        low, high = (step, high) if losses(step)[1] < size else (low, step)
+    exact = losses(step)
+    assert exact[1].item() == pytest.approx(size, rel=0.05)
+    torch.set_float32_matmul_precision('medium')
+    try:
+        with torch.autocast('cpu', dtype=torch.bfloat16):
+            rounded = losses(step, torch.float32)
+            moved = losses(step, torch.float32, offset=1000)
+    finally:
+        torch.set_float32_matmul_precision('highest')
+    torch.testing.assert_close(rounded.double(), exact, rtol=0.01, atol=0)
+    assert (moved - rounded).abs().max() < 1e-6
 
 
 @pytest.mark.parametrize('scale', [0.1, 3.0, 30.0])
-def test_float32_is_near_float64(scale):
+def test_gradients_in_float32(scale):
     exact = random_logits(3, (256, 1000), scale=scale)
     rounded = [z.detach().float().requires_grad_() for z in exact]
-    target = torch.arange(256)
-    ours = MimickingLoss().with_cross_entropy(rounded, target)
-    expected = MimickingLoss().with_cross_entropy(exact, target)
-    for loss, reference in zip(ours, expected):
-        torch.testing.assert_close(loss.double(), reference, rtol=1e-5, atol=1e-5)
-    gradients = torch.autograd.grad(sum(loss.sum() for loss in ours), rounded)
-    references = torch.autograd.grad(sum(loss.sum() for loss in expected), exact)
+    gradients = torch.autograd.grad(MimickingLoss()(rounded).sum(), rounded)
+    references = torch.autograd.grad(MimickingLoss()(exact).sum(), exact)
     for gradient, reference in zip(gradients, references):
         torch.testing.assert_close(gradient.double(), reference, rtol=1e-4, atol=1e-8)
 
@@ -158,10 +122,10 @@ def test_pairs():
     torch.testing.assert_close(criterion(logits), 3.0 * 4 * pairs.sum(dim=0))
 
 
-def test_a_single_side_branch_cannot_teach_itself():
-    criterion = MimickingLoss(students='side', teachers='side')
-    with pytest.raises(ValueError, match='there is one side branch alone'):
-        criterion(random_logits(2))
+def test_a_single_side_branch_has_nobody_to_learn_from():
+    """As where the other one is not forked."""
+    losses = MimickingLoss(students='side', teachers='side')(random_logits(2))
+    assert losses.tolist() == [0, 0]
 
 
 @pytest.mark.parametrize('students', ['all', 'main', 'side'])
@@ -188,15 +152,13 @@ def test_chosen_students_and_teachers(students, teachers, temperature):
                         reduction='batchmean',
                     )
                 )
-    target = torch.arange(5)
-    losses, _ = criterion.with_cross_entropy(logits, target)
+    losses = criterion(logits)
     torch.testing.assert_close(losses, expected)
-    torch.testing.assert_close(criterion(logits), expected)
-    gradients = torch.autograd.grad(losses.sum(), logits)
+    gradients = torch.autograd.grad(losses.sum(), logits, allow_unused=True)
     references = torch.autograd.grad(expected.sum(), logits, allow_unused=True)
     for gradient, reference in zip(gradients, references):
         if reference is None:
-            assert gradient.abs().max() == 0
+            assert gradient is None
         else:
             torch.testing.assert_close(gradient, reference)
 
@@ -252,13 +214,3 @@ def test_refuses_settings(settings):
     (name,) = settings
     with pytest.raises(ValueError, match=f'{name}=.*it must be'):
         MimickingLoss(**settings)
-
-
-def test_refuses_logits():
-    criterion = MimickingLoss()
-    with pytest.raises(ValueError, match='at least 2 branches, got 1'):
-        criterion(random_logits(1))
-    with pytest.raises(ValueError, match=r'one shape .*\(5, 7\), \(5, 8\)'):
-        criterion([torch.zeros(5, 7), torch.zeros(5, 8)])
-    with pytest.raises(ValueError, match=r'one shape \(N, classes\)'):
-        criterion([torch.zeros(5), torch.zeros(5)])

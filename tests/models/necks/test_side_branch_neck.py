@@ -96,6 +96,9 @@ class NoStage(nn.Module):
             [dict(fork=1, stages=[stage(8, 8)]), dict(fork=0, stages=[stage(4, 8)])],
             r'fork from the maps \[1, 0\]; they must be in order',
         ),
+        ([dict(stages=[stage(4, 8)], fork_prob=0)], r'\[0\] has fork_prob=0; it must'),
+        ([dict(stages=[stage(4, 8)], fork_prob=1.5)], 'fork_prob=1.5; it must'),
+        ([dict(stages=[stage(4, 8)], fork_prob='x')], "fork_prob='x'; it must"),
         ([dict(fork=-1, stages=[stage(4, 8)])], r'maps \[-1\]'),
     ],
 )
@@ -120,4 +123,4 @@ def test_refuses_a_stage_without_channels():
 )
 def test_refuses_maps(maps, message):
     with pytest.raises(ValueError, match=message):
-        SideBranchNeck(BRANCHES)(maps)
+        SideBranchNeck(BRANCHES).check_maps(maps)
