@@ -18,8 +18,8 @@ from dhm_plugin.checkpoints import official_names
 
 DATA = Path(__file__).parent / 'data'
 RELATIVE = 1e-9
-# What the authors' smoothing moves a divergence by at most (measured: 9e-6).
-SMOOTHING = 1e-4
+# What the authors' smoothing moves a divergence by: measured at most 3.3e-5 (ResNet-50).
+SMOOTHING = 5e-5
 
 CONFIGS = {
     'resnet18': 'resnet18_dhm_8xb32_in1k.py',

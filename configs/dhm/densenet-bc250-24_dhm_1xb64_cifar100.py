@@ -1,3 +1,6 @@
-_base_ = '../dsl/densenet-bc250-24_dsl_1xb64_cifar100.py'
-
-model = dict(head=dict(mimicking_loss=dict(type='MimickingLoss')))
+_base_ = [
+    '../_base_/models/cifar_densenet-bc250-24_dhm.py',
+    '../_base_/datasets/cifar100_bs64.py',
+    '../_base_/schedules/cifar_densenet.py',
+    '../_base_/default_runtime.py',
+]

@@ -1,3 +1,6 @@
-_base_ = '../dsl/resnet101_dsl_8xb32_in1k.py'
-
-model = dict(head=dict(mimicking_loss=dict(type='MimickingLoss')))
+_base_ = [
+    '../_base_/models/resnet101_dhm.py',
+    '../_base_/datasets/imagenet_bs32.py',
+    '../_base_/schedules/imagenet_bs256.py',
+    '../_base_/default_runtime.py',
+]

@@ -1,3 +1,6 @@
-_base_ = '../dsl/resnet1202_dsl_1xb128_cifar100.py'
-
-model = dict(head=dict(mimicking_loss=dict(type='MimickingLoss')))
+_base_ = [
+    '../_base_/models/cifar_resnet1202_dhm.py',
+    '../_base_/datasets/cifar100_bs128.py',
+    '../_base_/schedules/cifar_resnet.py',
+    '../_base_/default_runtime.py',
+]

@@ -1,3 +1,8 @@
-_base_ = '../dsl/resnet20_dsl_1xb128_fmnist.py'
+_base_ = [
+    '../_base_/models/cifar_resnet20_dhm.py',
+    '../_base_/datasets/fmnist_bs128.py',
+    '../_base_/schedules/fmnist_bs128.py',
+    '../_base_/default_runtime.py',
+]
 
-model = dict(head=dict(mimicking_loss=dict(type='MimickingLoss')))
+model = dict(backbone=dict(in_channels=1))

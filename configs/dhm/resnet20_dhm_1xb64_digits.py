@@ -1,3 +1,10 @@
-_base_ = '../dsl/resnet20_dsl_1xb64_digits.py'
+_base_ = [
+    '../_base_/models/cifar_resnet20_dhm.py',
+    '../_base_/datasets/digits_bs64.py',
+    '../_base_/schedules/digits_bs64.py',
+    '../_base_/default_runtime.py',
+]
 
-model = dict(head=dict(mimicking_loss=dict(type='MimickingLoss')))
+model = dict(backbone=dict(in_channels=1))
+default_hooks = dict(logger=dict(interval=10))
+randomness = dict(seed=0)

@@ -1,3 +1,8 @@
-_base_ = '../dsl/resnet32_dsl_1xb128_cifar10.py'
+_base_ = [
+    '../_base_/models/cifar_resnet32_dhm.py',
+    '../_base_/datasets/cifar10_bs128.py',
+    '../_base_/schedules/cifar_resnet.py',
+    '../_base_/default_runtime.py',
+]
 
-model = dict(head=dict(mimicking_loss=dict(type='MimickingLoss')))
+model = dict(head=dict(num_classes=10))

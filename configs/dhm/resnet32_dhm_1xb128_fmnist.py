@@ -1,3 +1,8 @@
-_base_ = '../dsl/resnet32_dsl_1xb128_fmnist.py'
+_base_ = [
+    '../_base_/models/cifar_resnet32_dhm.py',
+    '../_base_/datasets/fmnist_bs128.py',
+    '../_base_/schedules/fmnist_bs128.py',
+    '../_base_/default_runtime.py',
+]
 
-model = dict(head=dict(mimicking_loss=dict(type='MimickingLoss')))
+model = dict(backbone=dict(in_channels=1), head=dict(num_classes=10))

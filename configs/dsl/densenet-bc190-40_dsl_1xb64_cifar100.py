@@ -1,6 +1,3 @@
-_base_ = [
-    '../_base_/models/cifar_densenet-bc190-40_dsl.py',
-    '../_base_/datasets/cifar100_bs64.py',
-    '../_base_/schedules/cifar_densenet.py',
-    '../_base_/default_runtime.py',
-]
+_base_ = '../dhm/densenet-bc190-40_dhm_1xb64_cifar100.py'
+
+model = dict(head=dict(mimicking_loss=None))

@@ -1,8 +1,3 @@
-_base_ = [
-    '../_base_/models/cifar_densenet100-24_dsl.py',
-    '../_base_/datasets/cifar10_bs64.py',
-    '../_base_/schedules/cifar_densenet.py',
-    '../_base_/default_runtime.py',
-]
+_base_ = '../dhm/densenet100-24_dhm_1xb64_cifar10.py'
 
-model = dict(head=dict(num_classes=10))
+model = dict(head=dict(mimicking_loss=None))

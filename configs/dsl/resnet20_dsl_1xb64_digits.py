@@ -1,10 +1,3 @@
-_base_ = [
-    '../_base_/models/cifar_resnet20_dsl.py',
-    '../_base_/datasets/digits_bs64.py',
-    '../_base_/schedules/digits_bs64.py',
-    '../_base_/default_runtime.py',
-]
+_base_ = '../dhm/resnet20_dhm_1xb64_digits.py'
 
-model = dict(backbone=dict(in_channels=1))
-default_hooks = dict(logger=dict(interval=10))
-randomness = dict(seed=0)
+model = dict(head=dict(mimicking_loss=None))

@@ -1,6 +1,3 @@
-_base_ = [
-    '../_base_/models/cifar_resnet32_dsl.py',
-    '../_base_/datasets/cifar100_bs128.py',
-    '../_base_/schedules/cifar_resnet.py',
-    '../_base_/default_runtime.py',
-]
+_base_ = '../dhm/resnet32_dhm_1xb128_cifar100.py'
+
+model = dict(head=dict(mimicking_loss=None))

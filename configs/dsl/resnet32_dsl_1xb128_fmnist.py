@@ -1,8 +1,3 @@
-_base_ = [
-    '../_base_/models/cifar_resnet32_dsl.py',
-    '../_base_/datasets/fmnist_bs128.py',
-    '../_base_/schedules/fmnist_bs128.py',
-    '../_base_/default_runtime.py',
-]
+_base_ = '../dhm/resnet32_dhm_1xb128_fmnist.py'
 
-model = dict(backbone=dict(in_channels=1), head=dict(num_classes=10))
+model = dict(head=dict(mimicking_loss=None))

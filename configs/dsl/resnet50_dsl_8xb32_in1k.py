@@ -1,22 +1,3 @@
-_base_ = '../plain/resnet50_8xb32_in1k.py'
+_base_ = '../dhm/resnet50_dhm_8xb32_in1k.py'
 
-stage = dict(type='ResNetStage', block='Bottleneck')
-model = dict(
-    type='DHMClassifier',
-    backbone=dict(out_indices=(1, 2, 3)),
-    neck=dict(
-        type='SideBranchNeck',
-        branches=[
-            dict(
-                stages=[
-                    dict(in_channels=512, out_channels=1024, num_blocks=3, **stage),
-                    dict(in_channels=1024, out_channels=2048, num_blocks=2, **stage),
-                ]
-            ),
-            dict(
-                stages=[dict(in_channels=1024, out_channels=4096, num_blocks=3, **stage)]
-            ),
-        ],
-    ),
-    head=dict(type='MultiBranchClsHead'),
-)
+model = dict(head=dict(mimicking_loss=None))

@@ -1,6 +1,3 @@
-_base_ = [
-    '../_base_/models/cifar_wrn16-8_dsl.py',
-    '../_base_/datasets/cifar100_bs128.py',
-    '../_base_/schedules/cifar_wrn.py',
-    '../_base_/default_runtime.py',
-]
+_base_ = '../dhm/wrn16-8_dhm_1xb128_cifar100.py'
+
+model = dict(head=dict(mimicking_loss=None))

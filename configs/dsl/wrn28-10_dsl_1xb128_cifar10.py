@@ -1,8 +1,3 @@
-_base_ = [
-    '../_base_/models/cifar_wrn28-10_dsl.py',
-    '../_base_/datasets/cifar10_bs128.py',
-    '../_base_/schedules/cifar_wrn.py',
-    '../_base_/default_runtime.py',
-]
+_base_ = '../dhm/wrn28-10_dhm_1xb128_cifar10.py'
 
-model = dict(head=dict(num_classes=10))
+model = dict(head=dict(mimicking_loss=None))

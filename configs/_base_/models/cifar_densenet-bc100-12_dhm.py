@@ -23,5 +23,5 @@ model = dict(
             ),
         ],
     ),
-    head=dict(type='MultiBranchClsHead'),
+    head=dict(type='MultiBranchClsHead', mimicking_loss=dict(type='MimickingLoss')),
 )

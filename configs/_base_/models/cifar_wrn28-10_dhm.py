@@ -22,5 +22,5 @@ model = dict(
             ),
         ],
     ),
-    head=dict(type='MultiBranchClsHead'),
+    head=dict(type='MultiBranchClsHead', mimicking_loss=dict(type='MimickingLoss')),
 )

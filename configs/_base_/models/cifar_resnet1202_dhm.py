@@ -20,5 +20,5 @@ model = dict(
             ),
         ],
     ),
-    head=dict(type='MultiBranchClsHead'),
+    head=dict(type='MultiBranchClsHead', mimicking_loss=dict(type='MimickingLoss')),
 )
