@@ -1,6 +1,7 @@
-"""Where the checkout is, and a disk that is full."""
+"""Where the checkout is, a disk that is full, and a port that is free."""
 
 import resource
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,3 +18,10 @@ def full_disk() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def free_port() -> str:
+    """Find a port on which nobody listens."""
+    with socket.socket() as sock:
+        sock.bind(('127.0.0.1', 0))
+        return str(sock.getsockname()[1])

@@ -1,22 +1,15 @@
 """Two processes with the shell scripts, over gloo on the CPU."""
 
 import re
-import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 
-from paths import ROOT
+from paths import ROOT, free_port
 
 HERE = Path(__file__).parent
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(('127.0.0.1', 0))
-        return str(sock.getsockname()[1])
 
 
 @pytest.fixture

@@ -1,0 +1,64 @@
+"""Two processes whose side branches are forked at random, and a training resumed."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from paths import ROOT, free_port
+
+HERE = Path(__file__).parent
+FORKED = ROOT / 'configs/ablations/resnet20_dhm-fork0.5_1xb64_digits.py'
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / 'forked.py'
+    path.write_text(
+        f"""
+_base_ = '{FORKED}'
+custom_imports = dict(imports=['dhm_plugin', 'cpu_replicas'])
+custom_hooks = [dict(type='SaveReplicaHook')]
+env_cfg = dict(dist_cfg=dict(backend='gloo'))
+model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
+param_scheduler = []
+train_cfg = dict(max_epochs=2)
+default_hooks = dict(logger=dict(interval=1))
+"""
+    )
+    return path
+
+
+def test_two_processes(config, run, tmp_path):
+    env = dict(PYTHONPATH=f'{ROOT}:{HERE}', PORT=free_port())
+    train = ('bash', ROOT / 'tools/dist_train.sh', config, '2')
+    output = run(
+        *train,
+        '--work-dir',
+        tmp_path,
+        '--cfg-options',
+        'randomness.diff_rank_seed=True',
+        env=env,
+    )
+    assert 'find_unused_parameters' not in output
+    first, second = (
+        torch.load(tmp_path / f'after_{rank}.pth', weights_only=True) for rank in (0, 1)
+    )
+    assert any('side_fcs' in key for key in first)
+    for key, value in first.items():
+        assert torch.equal(value, second[key]), key
+
+
+def test_a_resumed_training_forks_as_the_unbroken_one(config, python, tmp_path):
+    env = dict(PYTHONPATH=f'{ROOT}:{HERE}')
+    train = (ROOT / 'tools/train.py', config, '--cfg-options', 'custom_hooks=[]')
+    python(*train, '--work-dir', tmp_path / 'unbroken', env=env)
+    broken = (*train[:2], '--work-dir', tmp_path / 'broken', *train[2:])
+    python(*broken, 'train_cfg.max_epochs=1', env=env)
+    python(*broken, '--resume', env=env)
+    unbroken, resumed = (
+        torch.load(tmp_path / name / 'epoch_2.pth', weights_only=True)['state_dict']
+        for name in ('unbroken', 'broken')
+    )
+    for key, value in unbroken.items():
+        assert torch.equal(value, resumed[key]), key
