@@ -11,7 +11,7 @@ from torch import nn
 
 from ..heads import MultiBranchClsHead
 from ..necks import SideBranchNeck
-from .early_exit import gives_the_map, trace, without
+from .early_exit import maps_on_meta, not_needed_for, without
 
 
 @MODELS.register_module()
@@ -79,14 +79,31 @@ class DHMClassifier(ImageClassifier):
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg,
         )
-        choices = (*self.head.branch_names, 'mean')
-        if predict_with not in choices:
-            raise ValueError(
-                f'DHMClassifier: predict_with={predict_with!r}; it must be one of '
-                f'{choices}'
-            )
-        self.predict_with = predict_with
         self._check_branches()
+        self.predict_with = predict_with
+
+    @property
+    def predict_with(self) -> str:
+        """The branch that predicts."""
+        return self._predict_with
+
+    @predict_with.setter
+    def predict_with(self, branch: str) -> None:
+        choices = (*self.head.branch_names, 'mean')
+        if branch not in choices:
+            raise ValueError(
+                f'DHMClassifier: predict_with={branch!r}; it must be one of {choices}'
+            )
+        self._predict_with = branch
+        if branch.startswith('side'):
+            fork = self.neck.forks[choices.index(branch)]
+            self._not_run = not_needed_for(self.backbone, fork)
+            if not self._not_run:
+                print_log(
+                    f'predict_with={branch!r} saves no time in the backbone: map {fork} '
+                    f'of {type(self.backbone).__name__} is not the output of one module',
+                    logger='current',
+                )
 
     def loss(
         self, inputs: torch.Tensor, data_samples: list[DataSample]
@@ -163,9 +180,10 @@ class DHMClassifier(ImageClassifier):
 
     def _side_logits(self, inputs: torch.Tensor) -> torch.Tensor:
         index = self.head.branch_names.index(self.predict_with)
-        fork = self.neck.forks[index]
-        backbone = without(self.backbone, self._later[fork] or [])
-        (feat,) = self.neck.pool((self.neck.branches[index](backbone(inputs)[fork]),))
+        maps = without(self.backbone, self._not_run)(inputs)
+        (feat,) = self.neck.pool(
+            (self.neck.branches[index](maps[self.neck.forks[index]]),)
+        )
         return self.head.side_fcs[index](feat)
 
     @property
@@ -193,24 +211,17 @@ class DHMClassifier(ImageClassifier):
                 f'DHMClassifier: the backbone has out_indices={indices}; they must be in '
                 "order, for the last map is the main branch's"
             )
-        maps, self._later = trace(self.backbone)
-        if maps is None:
+        try:
+            maps = maps_on_meta(self.backbone)
+        except Exception as error:
+            print_log(
+                'Whether the side branches fit is not known before the first batch: on '
+                f'the meta device {type(self.backbone).__name__} does not run ({error})',
+                logger='current',
+            )
             return
         self.neck.check_maps(maps)
         self.head.check_channels((*self.neck.side_channels, maps[-1].size(1)))
-        if self.predict_with.startswith('side'):
-            fork = self.neck.forks[self.head.branch_names.index(self.predict_with)]
-            later = self._later[fork]
-            if later is None or not gives_the_map(
-                self.backbone, later, fork, maps[fork].shape
-            ):
-                self._later[fork] = None
-                print_log(
-                    f'predict_with={self.predict_with!r} saves no time in the backbone: '
-                    f'map {fork} of {type(self.backbone).__name__} is not the output of '
-                    'one module',
-                    logger='current',
-                )
 
 
 def _check_type(role: str, module: Any, expected: type) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from itertools import chain
 
 import torch
-from mmengine.logging import print_log
 from torch import nn
 
 
@@ -37,69 +36,15 @@ def without(network: nn.Module, names: Sequence[str]) -> nn.Module:
     return twin
 
 
-def trace(
-    backbone: nn.Module,
-) -> tuple[tuple[torch.Tensor, ...] | None, list[list[str] | None]]:
+def maps_on_meta(backbone: nn.Module) -> tuple[torch.Tensor, ...]:
     """Run a backbone on the meta device, which computes shapes alone.
 
     Args:
-        backbone (nn.Module): The backbone.
+        backbone (nn.Module): The backbone; it stays as it is.
 
     Returns:
-        tuple[tuple[torch.Tensor] | None, list[list[str] | None]]: Its maps of a 224x224
-        image, None if it does not run there. And for each map the names of the outermost
-        modules that run after it and need not run for it, None if the map is not the
-        output of one module.
+        tuple[torch.Tensor]: Its maps of a 224x224 image, in evaluation.
     """
-    events: list[tuple[str, object]] = []
-    handles = []
-    for name, module in backbone.named_modules():
-        if name:
-
-            def begin(module, inputs, name=name):
-                events.append((name, None))
-
-            def end(module, inputs, output, name=name):
-                events.append((name, output))
-
-            handles.append(module.register_forward_pre_hook(begin))
-            handles.append(module.register_forward_hook(end))
-    try:
-        maps = _maps_on_meta(backbone)
-        return maps, [_later(feature_map, events) for feature_map in maps]
-    except Exception as error:
-        print_log(
-            'Whether the side branches fit is not known before the first batch: on the '
-            f'meta device {type(backbone).__name__} does not run ({error})',
-            logger='current',
-        )
-        return None, []
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def gives_the_map(
-    backbone: nn.Module, later: Sequence[str], index: int, shape: torch.Size
-) -> bool:
-    """Tell whether a backbone gives a map also without the modules that run after it.
-
-    Args:
-        backbone (nn.Module): The backbone.
-        later (Sequence[str]): The names of those modules, of :func:`trace`.
-        index (int): Which of its maps.
-        shape (torch.Size): The map's, of :func:`trace`.
-
-    Returns:
-        bool: Whether it runs, and the map has its shape.
-    """
-    try:
-        return _maps_on_meta(without(backbone, later))[index].shape == shape
-    except Exception:
-        return False
-
-
-def _maps_on_meta(backbone: nn.Module) -> tuple[torch.Tensor, ...]:
     conv = next((m for m in backbone.modules() if isinstance(m, nn.Conv2d)), None)
     image = torch.empty(1, conv.in_channels if conv else 3, 224, 224, device='meta')
     tensors = {
@@ -115,16 +60,48 @@ def _maps_on_meta(backbone: nn.Module) -> tuple[torch.Tensor, ...]:
         backbone.train(training)
 
 
-def _later(
-    feature_map: torch.Tensor, events: list[tuple[str, object]]
-) -> list[str] | None:
-    """Name the outermost modules that begin after the one that gave a map has ended."""
+def not_needed_for(backbone: nn.Module, index: int) -> list[str]:
+    """Find what a backbone runs only after one of its maps.
+
+    Args:
+        backbone (nn.Module): The backbone.
+        index (int): Which of its maps.
+
+    Returns:
+        list[str]: Names of modules for :func:`without`, the outermost ones. None if the
+        map is not the output of one module, or the backbone does not give it without
+        them.
+    """
+    events: list[tuple[str, object]] = []
+    handles = []
+    for name, module in backbone.named_modules():
+        if name:
+
+            def begin(module, inputs, name=name):
+                events.append((name, None))
+
+            def end(module, inputs, output, name=name):
+                events.append((name, output))
+
+            handles.append(module.register_forward_pre_hook(begin))
+            handles.append(module.register_forward_hook(end))
+    try:
+        feature_map = maps_on_meta(backbone)[index]
+    except Exception:
+        return []
+    finally:
+        for handle in handles:
+            handle.remove()
     ends = [i for i, (_, output) in enumerate(events) if output is feature_map]
     if not ends:
-        return None
+        return []
     earlier = {name for name, _ in events[: ends[-1] + 1]}
-    later = dict.fromkeys(name for name, _ in events[ends[-1] + 1 :])
-    later = [name for name in later if name not in earlier]
-    return [
+    later = dict.fromkeys(name for name, _ in events if name not in earlier)
+    names = [
         name for name in later if not any(name.startswith(f'{outer}.') for outer in later)
     ]
+    try:
+        again = maps_on_meta(without(backbone, names))[index]
+    except Exception:
+        return []
+    return names if again.shape == feature_map.shape else []
