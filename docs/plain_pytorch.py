@@ -15,8 +15,8 @@ labels = torch.tensor(digits.target)
 train_images, train_labels = images[:-360], labels[:-360]
 test_images, test_labels = images[-360:], labels[-360:]
 
-# The backbone gives the maps of its three stages, with 16, 32 and 64 channels. side0 forks
-# from the first map and side1 from the second; each is a shorter rest of the network.
+# The backbone gives the maps of its three stages, with 16, 32 and 64 channels. side0 is
+# forked from the first and side1 from the second; each is a shorter rest of the network.
 backbone = CIFARResNet(depth=8, in_channels=1, out_indices=(0, 1, 2))
 stage = dict(type='CIFARResNetStage', num_blocks=1)
 side0 = [
@@ -32,11 +32,11 @@ head = MultiBranchClsHead(
     mimicking_loss=MimickingLoss(temperature=1.0),  # None: deep supervision (DSL)
 )
 network = nn.ModuleList([backbone, neck, head])
-optimizer = torch.optim.SGD(network.parameters(), lr=0.02, momentum=0.9)
+optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9)
 
 network.train()
-for epoch in range(4):
-    for batch in torch.randperm(len(train_images)).split(64):
+for epoch in range(3):
+    for batch in torch.randperm(len(train_images)).split(128):
         maps = backbone(train_images[batch])  # shallow to deep
         feats = neck(maps)  # pooled, one a branch, the main branch's last
         logits = head.branch_logits(feats)  # by the branch's name

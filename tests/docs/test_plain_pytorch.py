@@ -9,7 +9,7 @@ from paths import ROOT
 
 def test_it_trains_and_drops_the_side_branches(capsys):
     names = runpy.run_path(str(ROOT / 'docs/plain_pytorch.py'))
-    assert names['accuracy'] > 0.9
+    assert names['accuracy'] > 0.8
     assert set(names['losses']) == {
         f'loss_{kind}_{branch}'
         for kind in ('ce', 'mimic')
