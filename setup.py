@@ -12,12 +12,8 @@ version = re.search(
     r"__version__ = '(.+)'", (root / 'dhm_plugin' / 'version.py').read_text()
 ).group(1)
 
-# What MIM expects in .mim of the installed package.
-carried = {
-    'configs': ('.py', '.yml', '.md', '.svg', '.png', '.csv'),
-    'tools': ('.py', '.sh'),
-    'model-index.yml': ('.yml',),
-}
+# What MIM expects in .mim of the installed package; MANIFEST.in says which files.
+carried = ('configs', 'tools', 'model-index.yml')
 
 
 class BuildWithMIM(build_py):
@@ -31,13 +27,12 @@ class BuildWithMIM(build_py):
         target = Path(self.build_lib) / 'dhm_plugin' / '.mim'
         # What an earlier build has left there may be gone since.
         shutil.rmtree(target, ignore_errors=True)
-        for name, suffixes in carried.items():
-            path = root / name
-            for source in [path] if path.is_file() else path.rglob('*'):
-                if source.is_file() and source.suffix in suffixes:
-                    copy = target / source.relative_to(root)
-                    copy.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copy2(source, copy)  # with its executable bit
+        self.run_command('egg_info')
+        for name in self.get_finalized_command('egg_info').filelist.files:
+            if Path(name).parts[0] in carried:
+                copy = target / name
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(root / name, copy)  # with its executable bit
 
 
 setup(
@@ -50,6 +45,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['dhm_plugin', 'dhm_plugin.*']),
+    package_data={'dhm_plugin': ['py.typed']},
     install_requires=['torch>=2.6', 'torchvision', 'numpy', 'tensorboard', 'simplejpeg'],
     extras_require={
         # The stack that most users have. Install one of the two, never both:

@@ -1,36 +1,71 @@
-"""What the README shows works."""
+"""What the README and the other pages say is there, and short."""
 
 import re
-import textwrap
 
-from mmengine import Config
+import pytest
 
 from dhm_plugin import __version__
+from pages import PAGES
 from paths import ROOT
+from studies import results
 
-TEXT = (ROOT / 'README.md').read_text()
+README = ROOT / 'README.md'
+LINKED = [*PAGES, *ROOT.glob('configs/d*/README.md'), ROOT / 'CHANGELOG.md']
 
 
-def test_the_config_example_is_resnet18_dhm(tmp_path, build):
-    section = TEXT.split('## DHM on your own config')[1].split('\n- ')[0]
-    example = textwrap.dedent(section)
-    base = ROOT / 'configs/plain/resnet18_8xb32_in1k.py'
-    (tmp_path / 'my_resnet18.py').write_text(f"_base_ = '{base}'")
-    (tmp_path / 'example.py').write_text(example)
-    ours = Config.fromfile(ROOT / 'configs/dhm/resnet18_dhm_8xb32_in1k.py')
-    shown = Config.fromfile(tmp_path / 'example.py')
-    assert shown.model == ours.model
-    assert shown.custom_hooks == ours.custom_hooks
-    assert shown.custom_imports == ours.custom_imports
+def slug(heading):
+    """The anchor that GitHub makes of a heading."""
+    return re.sub(r'[^\w -]', '', heading.strip().lower()).replace(' ', '-')
+
+
+def test_the_readme_has_150_lines_at_most():
+    assert len(README.read_text().splitlines()) <= 150
 
 
 def test_the_citation_is_of_this_version():
     assert f'version: {__version__}\n' in (ROOT / 'CITATION.cff').read_text()
 
 
-def test_every_file_is_there():
-    paths = set(
-        re.findall(r'\b(?:configs|tools|tests)/[\w/.]*\.(?:py|sh|svg|md)\b', TEXT)
-    )
-    assert len(paths) > 8
+@pytest.mark.parametrize('page', LINKED, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page):
+    for target in re.findall(r'\]\(([^)\s]+)\)', page.read_text()):
+        path, _, anchor = target.partition('#')
+        if path.startswith('http'):
+            continue
+        found = page.parent / path if path else page
+        assert found.exists(), target
+        if anchor:
+            headings = re.findall(r'^#+ (.+)$', found.read_text(), re.M)
+            assert anchor in map(slug, headings), target
+
+
+@pytest.mark.parametrize('page', LINKED, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_is_there(page):
+    names = r'\b(?:configs|tools|tests|docs|dhm_plugin)/[\w/.-]*\.(?:py|sh|svg|md)\b'
+    paths = set(re.findall(rf'(?<![\w/.]){names}', page.read_text()))
     assert [path for path in paths if not (ROOT / path).is_file()] == []
+
+
+def test_every_page_is_named_in_the_readme():
+    for page in (*ROOT.glob('docs/*'), ROOT / 'CONTRIBUTING.md', ROOT / 'CHANGELOG.md'):
+        assert f'({page.relative_to(ROOT)})' in README.read_text()
+
+
+def test_the_equations_parts_are_where_it_says():
+    rows = re.findall(
+        r'^\|.*\| `(\w+)` in \[[^]]+\]\((.+)\) \|$', README.read_text(), re.M
+    )
+    assert len(rows) == 4
+    for function, path in rows:
+        assert f'    def {function}(' in (ROOT / path).read_text()
+
+
+def test_the_result_is_that_of_the_study():
+    rows = results.read(ROOT / 'configs/studies/fashion_mnist/results.csv')
+    for name in ('', '_dsl', '_dhm'):
+        config = f'resnet20{name}_1xb128_fmnist'
+        mains = [float(row['main']) for row in rows if row['config'] == config]
+        assert len(mains) == 3
+        mean = sum(mains) / 3
+        std = (sum((main - mean) ** 2 for main in mains) / 2) ** 0.5
+        assert f' {mean:.2f} ± {std:.2f}' in README.read_text()

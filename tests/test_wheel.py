@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 
 import pytest
@@ -12,7 +13,7 @@ import torch
 
 from paths import ROOT
 
-SOURCES = ('dhm_plugin', 'configs', 'tools')
+FOLDERS = ('dhm_plugin', 'configs', 'tools', 'docs')
 PIP = (sys.executable, '-m', 'pip', '--disable-pip-version-check', '-q')
 
 
@@ -29,25 +30,50 @@ def call(*command, **options):
     return process.stdout
 
 
+def pip_wheel(source, folder):
+    options = ('--no-deps', '--no-build-isolation', '--no-index', '-w', folder)
+    call(*PIP, 'wheel', *options, source, cwd=folder)
+    (wheel,) = folder.glob('*.whl')
+    return wheel
+
+
+def files_of(*folders):
+    """What the checkout has in its folders: what git would carry of a clean one."""
+    return {
+        path.relative_to(ROOT).as_posix()
+        for folder in folders
+        for path in (ROOT / folder).rglob('*')
+        if path.is_file() and '__pycache__' not in path.parts
+    }
+
+
 @pytest.fixture(scope='module')
-def wheel(tmp_path_factory):
-    """A wheel of the source distribution of a copy of the checkout."""
-    folder = tmp_path_factory.mktemp('build')
-    source = folder / 'source'
-    for name in SOURCES:
+def source(tmp_path_factory):
+    """A copy of the checkout, with a file that is no part of it."""
+    source = tmp_path_factory.mktemp('build') / 'source'
+    for name in FOLDERS:
         ignore = shutil.ignore_patterns('__pycache__')
         shutil.copytree(ROOT / name, source / name, ignore=ignore)
     for path in ROOT.iterdir():
         if path.is_file() and not path.name.startswith('.'):
             shutil.copy(path, source)
     (source / 'configs/dhm/notes.pth').write_text('no part of it')
+    return source
+
+
+@pytest.fixture(scope='module')
+def sdist(source, tmp_path_factory):
+    """The source distribution of the copy."""
+    folder = tmp_path_factory.mktemp('sdist')
     call(sys.executable, 'setup.py', '-q', 'sdist', '-d', folder, cwd=source)
     (sdist,) = folder.glob('*.tar.gz')
-    options = ('--no-deps', '--no-build-isolation', '--no-index', '-w', folder)
-    call(*PIP, 'wheel', *options, sdist, cwd=folder)
-    assert not list(source.rglob('.mim'))
-    (wheel,) = folder.glob('*.whl')
-    return wheel
+    return sdist
+
+
+@pytest.fixture(scope='module')
+def wheel(sdist, tmp_path_factory):
+    """A wheel of the source distribution."""
+    return pip_wheel(sdist, tmp_path_factory.mktemp('wheel'))
 
 
 @pytest.fixture(scope='module')
@@ -71,17 +97,38 @@ def python(installed, tmp_path_factory):
     return run
 
 
-def test_carries_what_the_checkout_has(wheel):
-    files = {
-        path.relative_to(ROOT).as_posix()
-        for folder in ('configs', 'tools')
-        for path in (ROOT / folder).rglob('*')
-        if path.is_file() and path.suffix in ('.py', '.sh', '.yml', '.md', '.svg')
-    }
-    prefix = 'dhm_plugin/.mim/'
+def test_the_sdist_carries_what_the_checkout_has(sdist):
+    with tarfile.open(sdist) as archive:
+        names = {m.name.partition('/')[2] for m in archive.getmembers() if m.isfile()}
+    carried = {name for name in names if name.partition('/')[0] in FOLDERS}
+    assert carried == files_of(*FOLDERS)
+    suffixes = {name.rpartition('.')[2] for name in carried}
+    assert suffixes == {'py', 'typed', 'yml', 'md', 'svg', 'png', 'csv', 'sh'}
+    pages = {'README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'CITATION.cff', 'LICENSE'}
+    assert names >= pages | {'model-index.yml', 'setup.py', 'pyproject.toml'}
+
+
+def test_the_wheel_carries_what_the_checkout_has(wheel):
+    mim = files_of('configs', 'tools') | {'model-index.yml'}
+    expected = files_of('dhm_plugin') | {f'dhm_plugin/.mim/{name}' for name in mim}
     with zipfile.ZipFile(wheel) as archive:
-        names = [name for name in archive.namelist() if name.startswith(prefix)]
-    assert {name.removeprefix(prefix) for name in names} == {*files, 'model-index.yml'}
+        names = {name for name in archive.namelist() if name.startswith('dhm_plugin/')}
+    assert names == expected
+
+
+def test_a_wheel_of_the_checkout_is_that_of_the_sdist(wheel, source, tmp_path):
+    def content(path):
+        with zipfile.ZipFile(path) as archive:
+            return {
+                info.filename: (archive.read(info), info.external_attr)
+                for info in archive.infolist()
+            }
+
+    direct = content(pip_wheel(source, tmp_path))
+    packed = content(wheel)
+    assert {name for name in packed if packed[name] != direct.get(name)} == set()
+    assert set(direct) == set(packed)
+    assert not (source / 'dhm_plugin/.mim').exists()
 
 
 def test_scripts_stay_executable(installed):

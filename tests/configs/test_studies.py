@@ -38,8 +38,3 @@ def test_the_table_is_that_of_the_csv(name):
     expected = tables.table(rows, configs) + tables.consistency_table(rows, configs)
     assert table == expected
     assert table in (STUDIES / 'README.md').read_text()
-
-
-def test_the_readme_leads_with_it():
-    _, _, table = read('fashion_mnist')
-    assert table.split('\n\n')[0] in (ROOT / 'README.md').read_text()

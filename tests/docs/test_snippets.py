@@ -1,0 +1,94 @@
+"""Every Python block of the pages works; a config's is built."""
+
+import textwrap
+
+import numpy as np
+import pytest
+import torch
+from mmengine import Config
+from mmengine.evaluator import Evaluator
+from mmpretrain.registry import HOOKS, MODELS
+from mmpretrain.structures import DataSample
+from PIL import Image
+
+from pages import PAGES, blocks
+from paths import ROOT
+
+SNIPPETS = [
+    pytest.param(block, id=f'{page.relative_to(ROOT)}-{i}')
+    for page in PAGES
+    for i, block in enumerate(blocks(page, 'python'))
+]
+CONFIGS = [p for p in SNIPPETS if 'import ' not in p.values[0]]
+SCRIPTS = [p for p in SNIPPETS if 'import ' in p.values[0]]
+DIGITS = ROOT / 'configs/dhm/resnet20_dhm_1xb64_digits.py'
+PLAIN = ROOT / 'configs/plain/resnet18_8xb32_in1k.py'
+
+
+def read(block, folder):
+    """Read a block as a config; one without a base changes our config of the digits."""
+    (folder / 'my_resnet18.py').write_text(f"_base_ = '{PLAIN}'")
+    if '_base_' not in block:
+        block = f"_base_ = '{DIGITS}'\n{block}"
+    (folder / 'example.py').write_text(block)
+    return Config.fromfile(folder / 'example.py')
+
+
+def build(cfg):
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    return model
+
+
+@pytest.mark.parametrize('block', CONFIGS)
+def test_a_config_is_built(block, tmp_path):
+    cfg = read(block, tmp_path)
+    assert build(cfg)
+    for name in ('val', 'test'):
+        metrics = cfg[f'{name}_evaluator']
+        Evaluator(metrics if isinstance(metrics, list) else [metrics])
+    # What tools/test.py measures is what the validation has measured.
+    assert cfg.val_evaluator == cfg.test_evaluator
+    for hook in [*cfg.default_hooks.values(), *cfg.custom_hooks]:
+        if hook.type in block:
+            HOOKS.build(hook)
+
+
+@pytest.mark.parametrize('block', SCRIPTS)
+def test_a_script_runs(block, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cfg = Config.fromfile(ROOT / 'configs/dhm/resnet18_dhm_8xb32_in1k.py')
+    torch.save(dict(state_dict=build(cfg).state_dict()), 'resnet18_dhm.pth')
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 48, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save('image.jpg')
+    names = {}
+    exec(compile(textwrap.dedent(block), 'block', 'exec'), names)
+    assert type(names['model']).__name__ == 'DHMClassifier'
+
+
+def test_the_readme_has_our_resnet18(tmp_path):
+    """The same weights for the same seed, and the same losses of the same images."""
+    (block,) = blocks(ROOT / 'README.md', 'python')
+    shown = read(block, tmp_path)
+    ours = Config.fromfile(ROOT / 'configs/dhm/resnet18_dhm_8xb32_in1k.py')
+    assert shown.custom_imports == ours.custom_imports
+    models = build(shown), build(ours)
+    assert str(models[0]) == str(models[1])
+    weights = [model.state_dict() for model in models]
+    assert weights[0].keys() == weights[1].keys()
+    for key, value in weights[0].items():
+        assert torch.equal(value, weights[1][key]), key
+    images = torch.rand(2, 3, 64, 64)
+    samples = [DataSample().set_gt_label(i) for i in range(2)]
+    losses = [model.train().loss(images, samples) for model in models]
+    assert losses[0].keys() == losses[1].keys()
+    for key, value in losses[0].items():
+        assert torch.equal(value, losses[1][key]), key
+
+
+def test_the_hooks_are_those_of_our_configs(tmp_path):
+    (block,) = (p.values[0] for p in CONFIGS if p.values[0].startswith('custom_hooks'))
+    ours = Config.fromfile(ROOT / 'configs/dhm/resnet18_dhm_8xb32_in1k.py')
+    shown = read(block.replace('custom_hooks', 'shown'), tmp_path)
+    assert shown.shown == ours.custom_hooks
