@@ -1,10 +1,12 @@
 from itertools import permutations
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from mmpretrain.structures import DataSample
 
+from dhm_plugin import CompileHook
 from dhm_plugin.engine.consistency import cka, measure
 
 DIGITS = {
@@ -110,3 +112,16 @@ def test_divergences_are_those_of_the_loss(build, batch):
     losses = model(**batch, mode='loss')
     taught = measured['kl_side0_main'] + measured['kl_side1_main']
     assert taught == pytest.approx(losses['loss_mimic_main'].item(), rel=1e-6)
+
+
+def test_a_compiled_network_is_measured_as_it_is(build, batch):
+    """Compiled, its backbone is one function that reaches all of its parameters."""
+    torch.compiler.reset()
+    model = build(DIGITS['dhm']).double().train()
+    measured = measure(model, **batch)
+    CompileHook(backend='aot_eager').before_train(SimpleNamespace(model=model))
+    model(**batch, mode='loss')
+    again = measure(model, **batch)
+    assert again.keys() == measured.keys()
+    for key, value in measured.items():
+        assert again[key] == pytest.approx(value, rel=1e-6, abs=1e-9), key

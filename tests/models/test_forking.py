@@ -58,13 +58,19 @@ def test_what_is_not_forked_neither_runs_nor_changes_the_rest(forked, build, bat
             torch.testing.assert_close(ours.grad, theirs.grad)
 
 
+def test_always_forked_is_compiled_as_a_whole(build):
+    torch.compiler.reset()
+    model = build(ALWAYS)
+    run = torch.compile(model.extract_feat, fullgraph=True, backend='eager')
+    assert len(run(torch.randn(2, 1, 8, 8))) == 3
+
+
 def test_the_probability(build):
     model = build(FORKED)
     counts = torch.tensor([model.neck.draw_forks() for _ in range(2000)]).double()
     # Five standard deviations of a mean of 2000, and of the share of both at once.
     assert (counts.mean(dim=0) - 0.5).abs().max() < 5 * 0.5 / 2000**0.5
     assert abs(counts.prod(dim=1).mean().item() - 0.25) < 5 * 0.43 / 2000**0.5
-    assert all(build(ALWAYS).neck.draw_forks() == [True, True] for _ in range(3))
 
 
 def test_all_run_in_evaluation(build):

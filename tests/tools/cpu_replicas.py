@@ -32,3 +32,17 @@ class SaveReplicaHook(Hook):
 
     def after_train(self, runner):
         self._save(runner, 'after')
+
+
+@HOOKS.register_module()
+class SaveForksHook(Hook):
+    """Save which side branches every process has forked, iteration by iteration."""
+
+    def before_train(self, runner):
+        self.forks = []
+        neck = runner.model.module.neck
+        draw = neck.draw_forks
+        neck.draw_forks = lambda: self.forks.append(draw()) or self.forks[-1]
+
+    def after_train(self, runner):
+        torch.save(self.forks, f'{runner.work_dir}/forks_{get_rank()}.pth')

@@ -19,9 +19,10 @@ from ..utils import network_of
 class CompileHook(Hook):
     """Compile backbone, side branches, classifiers and losses for training.
 
-    Each is compiled once, for the shape of the first training batch. Another shape, such
-    as a smaller last batch, runs as it is, without compiling again; so do validation and
-    testing. Checkpoints keep their keys.
+    Each is compiled once, for the shape of the first training batch; the losses, where
+    branches are forked at random, once for each set of branches (of up to 8 sets:
+    PyTorch's limit). Another shape, such as a smaller last batch, runs as it is, without
+    compiling again; so do validation and testing. Checkpoints keep their keys.
 
     Args:
         mode (str, optional): Of ``torch.compile``. ``'reduce-overhead'`` replays CUDA

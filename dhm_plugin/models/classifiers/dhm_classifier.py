@@ -11,7 +11,7 @@ from torch import nn
 
 from ..heads import MultiBranchClsHead
 from ..necks import SideBranchNeck
-from .early_exit import maps_on_meta, not_needed_for, without
+from .early_exit import maps_of, not_needed_for, without
 
 
 @MODELS.register_module()
@@ -101,7 +101,7 @@ class DHMClassifier(ImageClassifier):
             if not self._not_run:
                 print_log(
                     f'predict_with={branch!r} saves no time in the backbone: map {fork} '
-                    f'of {type(self.backbone).__name__} is not the output of one module',
+                    f'of {type(self.backbone).__name__} cannot be had without the rest',
                     logger='current',
                 )
 
@@ -211,17 +211,18 @@ class DHMClassifier(ImageClassifier):
                 f'DHMClassifier: the backbone has out_indices={indices}; they must be in '
                 "order, for the last map is the main branch's"
             )
+        self.head.check_side_channels(self.neck.side_channels)
         try:
-            maps = maps_on_meta(self.backbone)
+            maps = maps_of(self.backbone)
         except Exception as error:
             print_log(
-                'Whether the side branches fit is not known before the first batch: on '
-                f'the meta device {type(self.backbone).__name__} does not run ({error})',
+                'Whether the side branches fit the backbone cannot be checked: '
+                f'on a 224x224 image {type(self.backbone).__name__} fails ({error})',
                 logger='current',
             )
             return
         self.neck.check_maps(maps)
-        self.head.check_channels((*self.neck.side_channels, maps[-1].size(1)))
+        self.head.check_main_channels(maps[-1].size(1))
 
 
 def _check_type(role: str, module: Any, expected: type) -> None:

@@ -36,28 +36,34 @@ def without(network: nn.Module, names: Sequence[str]) -> nn.Module:
     return twin
 
 
-def maps_on_meta(backbone: nn.Module) -> tuple[torch.Tensor, ...]:
-    """Run a backbone on the meta device, which computes shapes alone.
+def maps_of(backbone: nn.Module) -> tuple[torch.Tensor, ...]:
+    """Run a backbone on an image, in evaluation.
+
+    On the meta device, which computes shapes alone, if it runs there; else where it is.
 
     Args:
         backbone (nn.Module): The backbone; it stays as it is.
 
     Returns:
-        tuple[torch.Tensor]: Its maps of a 224x224 image, in evaluation.
+        tuple[torch.Tensor]: Its maps of a 224x224 image.
     """
+    state = dict(chain(backbone.named_parameters(), backbone.named_buffers()))
     conv = next((m for m in backbone.modules() if isinstance(m, nn.Conv2d)), None)
-    image = torch.empty(1, conv.in_channels if conv else 3, 224, 224, device='meta')
-    tensors = {
-        name: tensor.to('meta')
-        for name, tensor in chain(backbone.named_parameters(), backbone.named_buffers())
-    }
-    training = backbone.training
+    shape = 1, conv.in_channels if conv else 3, 224, 224
+    device = next((tensor.device for tensor in state.values()), None)
+    modes = {module: module.training for module in backbone.modules()}
     backbone.eval()
     try:
         with torch.no_grad():
-            return torch.func.functional_call(backbone, tensors, (image,))
+            try:
+                on_meta = {name: tensor.to('meta') for name, tensor in state.items()}
+                image = torch.empty(shape, device='meta')
+                return torch.func.functional_call(backbone, on_meta, (image,))
+            except Exception:
+                return backbone(torch.zeros(shape, device=device))
     finally:
-        backbone.train(training)
+        for module, mode in modes.items():
+            module.training = mode
 
 
 def not_needed_for(backbone: nn.Module, index: int) -> list[str]:
@@ -69,8 +75,7 @@ def not_needed_for(backbone: nn.Module, index: int) -> list[str]:
 
     Returns:
         list[str]: Names of modules for :func:`without`, the outermost ones. None if the
-        map is not the output of one module, or the backbone does not give it without
-        them.
+        map cannot be had without them, as where it is not the output of one module.
     """
     events: list[tuple[str, object]] = []
     handles = []
@@ -86,9 +91,7 @@ def not_needed_for(backbone: nn.Module, index: int) -> list[str]:
             handles.append(module.register_forward_pre_hook(begin))
             handles.append(module.register_forward_hook(end))
     try:
-        feature_map = maps_on_meta(backbone)[index]
-    except Exception:
-        return []
+        feature_map = maps_of(backbone)[index]
     finally:
         for handle in handles:
             handle.remove()
@@ -101,7 +104,7 @@ def not_needed_for(backbone: nn.Module, index: int) -> list[str]:
         name for name in later if not any(name.startswith(f'{outer}.') for outer in later)
     ]
     try:
-        again = maps_on_meta(without(backbone, names))[index]
-    except Exception:
+        again = maps_of(without(backbone, names))[index].shape
+    except Exception:  # what follows needs more than what it passes on
         return []
-    return names if again.shape == feature_map.shape else []
+    return names if again == feature_map.shape else []

@@ -10,6 +10,8 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import nn
 
+from ..losses import MimickingLoss
+
 
 @MODELS.register_module()
 class MultiBranchClsHead(LinearClsHead):
@@ -169,8 +171,8 @@ class MultiBranchClsHead(LinearClsHead):
             data_samples (list[DataSample]): As :meth:`loss` takes them.
 
         Returns:
-            torch.Tensor: Labels (N,), int64, or scores (N, num_classes). That the labels
-            are classes :class:`LabelCheckHook` has seen before the training.
+            torch.Tensor: Labels (N,), int64, or scores (N, num_classes). They are not
+            checked here: :class:`LabelCheckHook` does it, before the training.
         """
         if 'gt_score' in data_samples[0]:
             return torch.stack([sample.gt_score for sample in data_samples])
@@ -224,31 +226,37 @@ class MultiBranchClsHead(LinearClsHead):
                 sample.set_field(tuple(logits), 'branch_names')
         return samples
 
-    def check_channels(self, channels: Sequence[int]) -> None:
-        """Check that every classifier fits its branch.
+    def check_side_channels(self, channels: Sequence[int]) -> None:
+        """Check that every side branch has a classifier, and that it fits.
 
         Args:
-            channels (Sequence[int]): Channels of the features of all branches, main
-                branch last.
+            channels (Sequence[int]): Channels that each side branch ends with.
 
         Raises:
-            ValueError: If the number of branches or their channels do not fit.
+            ValueError: If their number or one of them does not fit.
         """
-        fcs = (*self.side_fcs, self.fc)
-        if len(channels) != len(fcs):
+        widths = [fc.in_features for fc in self.side_fcs]
+        if widths != [*channels]:
             raise ValueError(
-                f'MultiBranchClsHead has classifiers for {len(fcs)} branches, main '
-                f'branch included, but the neck gives {len(channels)}; '
-                'side_in_channels must have an entry for every side branch'
+                f'MultiBranchClsHead: side_in_channels={widths}, but the side branches '
+                f'end with {[*channels]} channels; leave side_in_channels out, '
+                'DHMClassifier fills it in'
             )
-        for name, fc, width in zip(self.branch_names, fcs, channels):
-            if fc.in_features != width:
-                key = 'in_channels' if name == 'main' else 'side_in_channels'
-                raise ValueError(
-                    f'MultiBranchClsHead: the {name} branch ends with {width} channels, '
-                    f'but its classifier takes {fc.in_features}; {key} must be {width} '
-                    'there'
-                )
+
+    def check_main_channels(self, channels: int) -> None:
+        """Check that the main branch's classifier fits.
+
+        Args:
+            channels (int): Channels that the main branch ends with.
+
+        Raises:
+            ValueError: If it does not.
+        """
+        if self.fc.in_features != channels:
+            raise ValueError(
+                f'MultiBranchClsHead: in_channels={self.fc.in_features}, but the main '
+                f'branch ends with {channels} channels; set in_channels={channels}'
+            )
 
     def switch_to_deploy(self) -> None:
         """Drop the side branches' classifiers and the mimicking loss in place."""
@@ -259,9 +267,10 @@ class MultiBranchClsHead(LinearClsHead):
 
     def _check_mimicking_loss(self) -> None:
         """Refuse what it would compute in vain, or of something else."""
-        if not list(self.mimicking_loss.pairs(len(self.branch_names))):
+        loss = self.mimicking_loss
+        if isinstance(loss, MimickingLoss) and not [*loss.pairs(len(self.branch_names))]:
             raise ValueError(
-                f'MultiBranchClsHead: {self.mimicking_loss} leaves no pair of the '
+                f'MultiBranchClsHead: {loss} leaves no pair of the '
                 f"branches {self.branch_names}; set its students or teachers to 'all'"
             )
         if isinstance(self.loss_module, FocalLoss) or any(

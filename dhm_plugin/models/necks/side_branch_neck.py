@@ -33,8 +33,9 @@ class SideBranchNeck(BaseModule):
               counted from 0 in the order of the backbone's ``out_indices``; never the
               last one. By default branch i forks from map i.
             - fork_prob (float, optional): Probability that it is forked in a training
-              iteration; else it does not run, and nobody mimics it. All processes make
-              the same choice, from seed and iteration. Defaults to 1.0.
+              iteration; else it does not run, nobody mimics it, and its gradients are 0:
+              momentum and weight decay of the optimizer go on. All processes make the
+              same choice, from seed and iteration. Defaults to 1.0.
 
         eval_branches (bool): Whether the side branches run in evaluation too, all of
             them. Defaults to False.
@@ -108,7 +109,8 @@ class SideBranchNeck(BaseModule):
             ``eval_branches``, the main branch only.
         """
         if self.training:
-            return self.forward_branches(maps, self.draw_forks())
+            always = all(prob == 1 for prob in self.fork_probs)
+            return self.forward_branches(maps, None if always else self.draw_forks())
         return self.forward_branches(maps) if self.eval_branches else self.pool(maps[-1:])
 
     def forward_branches(
@@ -139,8 +141,6 @@ class SideBranchNeck(BaseModule):
             list[bool]: One a side branch, by its ``fork_prob``; of the same seed and
             iteration the same on all processes.
         """
-        if all(prob == 1 for prob in self.fork_probs):
-            return [True] * len(self.fork_probs)
         numbers = np.random.default_rng(self._seed.sequence()).random(len(self.branches))
         return (numbers < self.fork_probs).tolist()
 

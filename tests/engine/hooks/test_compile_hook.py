@@ -60,7 +60,7 @@ def test_compiled_training_agrees_with_eager(train, history):
 )
 def test_a_copy_computes_with_its_own_weights(copied, build):
     model = build('dhm/resnet20_dhm_1xb64_digits.py')
-    CompileHook(backend='eager').before_train(SimpleNamespace(model=model))
+    CompileHook(backend='aot_eager').before_train(SimpleNamespace(model=model))
     twin = copied(model)
     twin = copied(twin)
     images = torch.randn(4, 1, 8, 8)

@@ -140,9 +140,9 @@ def test_any_backbone(build):
             {'model.neck.branches.0.stages.0.in_channels': 24},
             r'has in_channels=24, but feature map 0, .* set in_channels=16',
         ),
-        ({'model.head.in_channels': 32}, 'main branch ends with 64 channels'),
-        ({'model.head.side_in_channels': (64,)}, 'classifiers for 2 branches'),
-        ({'model.head.side_in_channels': (64, 64)}, 'side1 branch ends with 128'),
+        ({'model.head.in_channels': 32}, 'main branch ends with 64 channels; set in_ch'),
+        ({'model.head.side_in_channels': (64,)}, r'\[64\], but .* end with \[64, 128\]'),
+        ({'model.head.side_in_channels': (64, 64)}, r'\[64, 64\], but .* \[64, 128\]'),
         ({'model.head.mimicking_loss.temperature': 0}, 'temperature=0'),
         ({'model.neck.branches': []}, 'branches is empty'),
     ],
@@ -205,6 +205,8 @@ def test_a_backbone_that_meta_cannot_run():
         def forward(self, x):
             return (torch.from_numpy(x.numpy())[:, :2], x)
 
+    with pytest.raises(ValueError, match='set in_channels=2'):
+        with_backbone(Stubborn(), 3, 3)
     model = with_backbone(Stubborn(), 2, 3)
     assert len(model.branch_logits(torch.rand(2, 3, 8, 8))) == 2
     model.switch_to_deploy()  # without out_indices
@@ -275,7 +277,6 @@ def test_what_passes_on_cannot_be_passed_on(build):
     model = with_backbone(Adds(), 4, 5)
     images = torch.rand(2, 3, 8, 8)
     expected = model.eval().branch_logits(images)[0]
-    torch.manual_seed(0)
     model = DHMClassifier(model.backbone, model.neck, model.head, predict_with='side0')
     torch.testing.assert_close(model.eval()(images), expected)
 
@@ -292,6 +293,27 @@ def test_predicts_with_the_mean(build):
     with torch.no_grad():
         logits = model(images)
     torch.testing.assert_close(logits.softmax(dim=-1), branches[-1])
+
+
+def test_modes_of_modules_stay(build):
+    model = build(ARCHITECTURES[0][0])
+    model.backbone.layer1.eval()
+    before = [module.training for module in model.modules()]
+    model.predict_with = 'side0'
+    assert [module.training for module in model.modules()] == before
+
+
+def test_a_backbone_that_runs_on_no_image_of_224(build):
+    class Small(torch.nn.Module):
+        def forward(self, x):
+            return x[:, :2].view(-1, 2, 8, 8), x.view(-1, 3, 8, 8)
+
+    head = dict(type='MultiBranchClsHead', num_classes=2, in_channels=3)
+    stage = dict(type='ResNetStage', in_channels=2, out_channels=8, num_blocks=1)
+    neck = dict(type='SideBranchNeck', branches=[dict(stages=[stage])])
+    with pytest.raises(ValueError, match=r'side_in_channels=\[8, 8\], .* with \[8\]'):
+        DHMClassifier(Small(), neck, dict(head, side_in_channels=(8, 8)))
+    assert len(DHMClassifier(Small(), neck, head).branch_logits(torch.rand(1, 3, 8, 8)))
 
 
 def test_refuses_an_unknown_mode_as_the_stock_classifier(build):

@@ -133,6 +133,16 @@ def test_refuses_a_loss_of_independent_classes(loss):
     make_head(loss=loss)  # DSL compares no probabilities
 
 
+def test_a_mimicking_loss_of_ones_own():
+    class Nearness(torch.nn.Module):
+        def forward(self, logits):
+            return torch.stack([(z - logits[-1]).square().mean() for z in logits])
+
+    losses = make_head(mimicking_loss=Nearness()).loss(FEATS, labelled())
+    assert losses['loss_mimic_side0'] > 0
+    assert losses['loss_mimic_main'] == 0
+
+
 def test_refuses_a_mimicking_loss_without_pairs():
     loss = dict(type='MimickingLoss', students='side', teachers='side')
     make_head(mimicking_loss=loss)
@@ -144,9 +154,8 @@ def test_refuses_branches_that_do_not_fit():
     with pytest.raises(ValueError, match='side_in_channels is empty'):
         MultiBranchClsHead(num_classes=3, in_channels=7, side_in_channels=())
     head = make_head()
-    with pytest.raises(ValueError, match=r'3 branches, main branch included, .* gives 2'):
-        head.check_channels((5, 7))
-    with pytest.raises(ValueError, match=r'side0 branch ends with 6 .* takes 5'):
-        head.check_channels((6, 6, 7))
-    with pytest.raises(ValueError, match='main branch ends with 6 channels'):
-        head.check_channels((5, 6, 6))
+    for channels in ((5,), (6, 6), (5, 6, 7)):
+        with pytest.raises(ValueError, match=r'side_in_channels=\[5, 6\], .* end with'):
+            head.check_side_channels(channels)
+    with pytest.raises(ValueError, match='ends with 6 channels; set in_channels=6'):
+        head.check_main_channels(6)

@@ -18,7 +18,7 @@ def config(tmp_path):
         f"""
 _base_ = '{FORKED}'
 custom_imports = dict(imports=['dhm_plugin', 'cpu_replicas'])
-custom_hooks = [dict(type='SaveReplicaHook')]
+custom_hooks = [dict(type='SaveReplicaHook'), dict(type='SaveForksHook')]
 env_cfg = dict(dist_cfg=dict(backend='gloo'))
 model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
 param_scheduler = []
@@ -47,6 +47,10 @@ def test_two_processes(config, run, tmp_path):
     assert any('side_fcs' in key for key in first)
     for key, value in first.items():
         assert torch.equal(value, second[key]), key
+    # Averaged gradients make the replicas equal whatever each of them forks.
+    forks = [torch.load(tmp_path / f'forks_{rank}.pth') for rank in (0, 1)]
+    assert forks[0] == forks[1]
+    assert len({tuple(choice) for choice in forks[0]}) == 4
 
 
 def test_a_resumed_training_forks_as_the_unbroken_one(config, python, tmp_path):
