@@ -77,6 +77,21 @@ def test_two_processes(config, env, run, python, tmp_path):
     assert accuracies[0] == accuracies[1]
 
 
+@pytest.mark.parametrize('find_unused_parameters', [False, True])
+def test_buckets_have_the_layout_of_the_weights(
+    find_unused_parameters, config, env, run, tmp_path
+):
+    with config.open('a') as file:
+        file.write(
+            f'model_wrapper_cfg.update(find_unused_parameters={find_unused_parameters})\n'
+            'train_cfg.update(max_epochs=1)\ntrain_dataloader = dict(batch_size=240)\n'
+        )
+    output = run('bash', ROOT / 'tools/dist_train.sh', config, '2', env=env)
+    assert 'Epoch(val) [1]' in output
+    assert 'do not match bucket view strides' not in output
+    assert_replicas_are_equal(tmp_path / 'work')
+
+
 def test_two_nodes(config, env, run, tmp_path):
     def node(rank):
         node_env = {**env, 'NNODES': '2', 'NODE_RANK': str(rank)}
