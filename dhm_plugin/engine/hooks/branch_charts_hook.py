@@ -11,6 +11,8 @@ CHARTS = {
     'cross-entropy': 'loss_ce_(.+)',
     'mimicking loss': 'loss_mimic_(.+)',
     'validation accuracy (%)': 'branch/(.+)',
+    'validation cross-entropy': 'branch_loss/ce_(.+)',
+    'validation divergence, teacher to student': 'branch_loss/kl_(.+)',
     'divergence, teacher to student': 'kl_(.+)',
     'cosine of gradients, whole loss': 'cosine_(stage.+)',
     'cosine of gradients, cross-entropy': 'cosine_ce_(stage.+)',
