@@ -6,10 +6,12 @@ import torch
 from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
 
+from ..checked_arguments import checked_arguments
 from .branch_logits import ENSEMBLE, branch_logits
 
 
 @METRICS.register_module()
+@checked_arguments
 class BranchAccuracy(BaseMetric):
     """Top-k accuracy of every branch and of their ensemble, in one pass.
 

@@ -9,10 +9,12 @@ import torch.nn.functional as F
 from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
 
+from ..checked_arguments import checked_arguments
 from .branch_logits import ENSEMBLE, branch_logits
 
 
 @METRICS.register_module()
+@checked_arguments
 class BranchLosses(BaseMetric):
     """Cross-entropy of every branch and divergence of every ordered pair, in nats.
 

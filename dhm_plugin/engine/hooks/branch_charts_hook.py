@@ -6,6 +6,8 @@ from mmengine.runner import Runner
 from mmengine.visualization import TensorboardVisBackend
 from mmpretrain.registry import HOOKS
 
+from ...checked_arguments import checked_arguments
+
 # What belongs into one chart: its title, and a pattern of names and their labels.
 CHARTS = {
     'cross-entropy': 'loss_ce_(.+)',
@@ -21,6 +23,7 @@ CHARTS = {
 
 
 @HOOKS.register_module()
+@checked_arguments
 class BranchChartsHook(Hook):
     """Show what is logged of all branches in one chart each, under *Custom scalars*.
 

@@ -10,10 +10,12 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from torch.nn.parallel import DistributedDataParallel
 
+from ...checked_arguments import checked_arguments
 from ..utils import network_of
 
 
 @HOOKS.register_module()
+@checked_arguments
 class ChannelsLastHook(Hook):
     """Lay out the weights, and with them all feature maps, as (N, H, W, C) in memory.
 

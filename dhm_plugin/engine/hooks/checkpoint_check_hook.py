@@ -8,6 +8,7 @@ from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
 from torch import nn
 
+from ...checked_arguments import checked_arguments
 from ...checkpoints import SIDE_BRANCH_PREFIXES
 from ...checkpoints.compare import differing_weights
 from ..utils import network_of
@@ -20,6 +21,7 @@ _MAY_DIFFER = 1 / 4
 
 
 @HOOKS.register_module()
+@checked_arguments
 class CheckpointCheckHook(Hook):
     """Refuse a checkpoint of another network.
 

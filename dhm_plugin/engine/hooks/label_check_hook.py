@@ -5,10 +5,12 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
+from ...checked_arguments import checked_arguments
 from ..utils import network_of
 
 
 @HOOKS.register_module()
+@checked_arguments
 class LabelCheckHook(Hook):
     """Stop before the first iteration if a label is outside the head's classes.
 
