@@ -107,4 +107,4 @@ def test_stops_before_the_first_iteration(train, monkeypatch):
         'train_dataloader.dataset': dict(_delete_=True, type='Digits', split='train')
     }
     with pytest.raises(ValueError, match=r'image 5 has 2 labels, \[0, 1\]'):
-        train('several', **dataset)
+        train('several', **{'train_dataloader.dataset': dataset})
