@@ -1,13 +1,36 @@
-"""The one place that works around upstream."""
+"""The one place that changes other packages: each function is one change, and why.
+
+Elsewhere, our own classes allow for what other packages do:
+
+- ``ChannelsLastHook``: MMEngine wraps a network for several processes before any hook
+  runs, and PyTorch's wrapper takes the layout of the weights from that moment.
+- ``BranchChartsHook``, ``CheckpointCheckHook``: what they read of MMEngine's visualizer
+  and runner has no public name; MMEngine's own hooks read the same of the runner.
+- ``BFloat16OptimWrapper``: MMEngine's ``AmpOptimWrapper`` refuses CPUs, and PyTorch 2.6
+  cannot tell whether a CPU computes in bfloat16.
+- ``DeferredRuntimeInfoHook``: MMEngine's ``RuntimeInfoHook`` waits for the GPU once a
+  loss and iteration.
+- ``DHMClassifier.loss``: PyTorch's ``DistributedDataParallel`` and fused SGD expect a
+  gradient of every parameter in every iteration.
+- ``MultiBranchClsHead.switch_to_deploy``: a child that is None breaks MMEngine's table of
+  FLOPs.
+- ``models/stages/checkpointing.py``: with PyTorch's activation checkpointing the running
+  statistics of norm layers count a batch twice, and ``torch.compile`` cannot follow what
+  prevents it.
+- ``LoadReadableImage``: MMEngine drops the warnings of all processes but the first.
+- ``checkpoints/export``: PyTorch's exporter to ONNX warns about its own insides.
+"""
 
 import functools
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import checkpoint as mmengine_checkpoint
+from mmpretrain.apis.model import ModelHub
+from modelindex.models.Model import Model
 
 
 def load_checkpoints_safely() -> None:
@@ -44,6 +67,37 @@ def load_checkpoints_safely() -> None:
         mmengine_checkpoint._safe_torch_load = functools.partial(
             torch.load, weights_only=True
         )
+
+
+def add_to_model_hub(models: Callable[[], Iterable[Model]]) -> None:
+    """Let MMPretrain's model hub have further models, after its own.
+
+    MMPretrain 1.2.0 and onedl-mmpretrain 1.3.6 read their own index, which takes half a
+    second, when somebody first asks the hub for a model. Their ``register_model_index``
+    is no way in: called before, it takes names that are theirs, and they then refuse
+    their own index; it would also refuse ours for one name that is taken. So ours are
+    read when theirs have been. A second call does nothing.
+
+    Args:
+        models (Callable): Gives the models, with absolute paths of their configs. Those
+            whose name is taken stay out.
+    """
+    register_theirs = ModelHub._register_mmpretrain_models
+    if hasattr(register_theirs, 'register_ours'):
+        return
+
+    @functools.cache
+    def register_ours() -> None:
+        for model in models():
+            ModelHub._models_dict.setdefault(model.name.lower(), model)
+
+    @functools.wraps(register_theirs)
+    def register_all(cls: type[ModelHub]) -> None:
+        register_theirs()
+        register_ours()
+
+    register_all.register_ours = register_ours
+    ModelHub._register_mmpretrain_models = classmethod(register_all)
 
 
 def _history_buffer_method(owner: type, name: str) -> Callable:

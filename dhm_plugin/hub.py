@@ -1,12 +1,14 @@
 """The models of the zoo by name, for MMPretrain's ``list_models`` and ``get_model``."""
 
-import functools
+from collections.abc import Iterator
 from pathlib import Path
 
-from mmpretrain.apis.model import ModelHub
+from mmengine.runner import CheckpointLoader
 from modelindex.load_model_index import load
+from modelindex.models.Model import Model
 
 PACKAGE = Path(__file__).parent
+NO_WEIGHTS = 'no-weights://'
 
 
 def find_root() -> Path:
@@ -22,30 +24,12 @@ def find_root() -> Path:
     return carried if carried.is_dir() else PACKAGE.parent
 
 
-def add_to_model_hub() -> None:
-    """Let MMPretrain's model hub read our model index after its own.
+def zoo_models() -> Iterator[Model]:
+    """Read our model index.
 
-    Nothing is read before somebody asks the hub for a model: reading its own index takes
-    MMPretrain half a second. A second call does nothing.
-    """
-    register_mmpretrain = ModelHub._register_mmpretrain_models
-    if hasattr(register_mmpretrain, 'register_ours'):
-        return
-
-    @functools.wraps(register_mmpretrain)
-    def register_all(cls: type[ModelHub]) -> None:
-        register_mmpretrain()
-        register_all.register_ours()
-
-    register_all.register_ours = functools.cache(_register)
-    ModelHub._register_mmpretrain_models = classmethod(register_all)
-
-
-def _register() -> None:
-    """Register the models of our index.
-
-    ``ModelHub.register_model_index`` refuses a whole index for one name that is taken.
-    Those of the plain ImageNet networks are: they stay MMPretrain's, weights and all.
+    Yields:
+        Model: With the absolute path of its config. For weights, where there are none,
+        it has an address that :func:`load_from_nowhere` answers.
     """
     root = find_root()
     index = root / 'model-index.yml'
@@ -53,4 +37,25 @@ def _register() -> None:
         return
     for model in load(str(index)).models:
         model.config = str(root / model.config)
-        ModelHub._models_dict.setdefault(model.name.lower(), model)
+        model.weights = model.weights or f'{NO_WEIGHTS}{model.name}'
+        yield model
+
+
+# MMPretrain's ``get_model(NAME, pretrained=True)`` goes on with random weights, if the
+# index has none.
+@CheckpointLoader.register_scheme(prefixes=NO_WEIGHTS, force=True)
+def load_from_nowhere(address: str, map_location: object = None) -> None:
+    """Say that a model of the zoo comes without weights.
+
+    Args:
+        address (str): Which one, as :func:`zoo_models` gives it.
+        map_location (object, optional): Not used. Defaults to None.
+
+    Raises:
+        ValueError: Always; it says what to do.
+    """
+    name = address.removeprefix(NO_WEIGHTS)
+    raise ValueError(
+        f'{name} comes without pretrained weights: give pretrained=PATH, a checkpoint of '
+        'it, or pretrained=False for random weights'
+    )

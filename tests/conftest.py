@@ -16,6 +16,9 @@ from mmpretrain.registry import MODELS
 import dhm_plugin  # noqa: F401
 from paths import ROOT
 
+# They have no doctests, and several modules of one name cannot be imported.
+collect_ignore_glob = ['**/conftest.py']
+
 
 @pytest.fixture(autouse=True)
 def _known_state():

@@ -1,11 +1,15 @@
+import ast
 import pickle
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import load_checkpoint
+
+import dhm_plugin
 
 
 class Hostile:
@@ -80,3 +84,35 @@ def test_getattr_reaches_nothing_but_the_methods_of_log_histories(tmp_path):
     torch.save(dict(state_dict=HostileGetattr()), path)
     with pytest.raises(pickle.UnpicklingError, match='must not read __init__'):
         load_checkpoint(torch.nn.Linear(2, 1), str(path))
+
+
+def foreign_changes(tree):
+    """Give the assignments to attributes of what is imported from other packages."""
+    foreign = {
+        (alias.asname or alias.name).partition('.')[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom) and not getattr(node, 'level', 0)
+        for alias in node.names
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del):
+            owner = node.value
+            while isinstance(owner, ast.Attribute):
+                owner = owner.value
+            if isinstance(owner, ast.Name) and owner.id in foreign:
+                yield ast.unparse(node)
+
+
+def test_nothing_else_changes_other_packages():
+    folder = Path(dhm_plugin.__file__).parent
+    changes = {
+        path.relative_to(folder).as_posix(): sorted(foreign_changes(tree))
+        for path in folder.rglob('*.py')
+        for tree in [ast.parse(path.read_text())]
+    }
+    assert {path: found for path, found in changes.items() if found} == {
+        'compat.py': [
+            'ModelHub._register_mmpretrain_models',
+            'mmengine_checkpoint._safe_torch_load',
+        ]
+    }

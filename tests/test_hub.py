@@ -1,6 +1,5 @@
 """MMPretrain's own API finds the models of the zoo."""
 
-import importlib
 import subprocess
 import sys
 
@@ -10,10 +9,11 @@ import pytest
 import torch
 from mmengine import Config
 from mmpretrain.apis.model import ModelHub
+from modelindex.models.Model import Model
 from PIL import Image
 
 import dhm_plugin
-from dhm_plugin import hub
+from dhm_plugin import compat, hub
 from paths import ROOT
 
 STEMS = {
@@ -84,11 +84,37 @@ def test_what_the_wheel_carries_comes_first(monkeypatch, tmp_path):
 
 def test_is_added_once():
     before = ModelHub._register_mmpretrain_models.__func__
-    importlib.reload(hub).add_to_model_hub()
-    assert ModelHub._register_mmpretrain_models.__func__ is before
     number = len(mmpretrain.list_models())
-    hub._register()
+    compat.add_to_model_hub(lambda: [Model(name='another', config='another.py')])
+    assert ModelHub._register_mmpretrain_models.__func__ is before
     assert len(mmpretrain.list_models()) == number
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['resnet18_dhm_8xb32_in1k', 'resnet32_1xb128_cifar10', 'resnet18_dsl_8xb32_in1k'],
+)
+def test_says_that_there_are_no_weights(name):
+    message = f'{name} comes without pretrained weights: give pretrained=PATH'
+    with pytest.raises(ValueError, match=message):
+        mmpretrain.get_model(name, pretrained=True)
+    with pytest.raises(ValueError, match=message):
+        mmpretrain.ImageClassificationInferencer(name)
+
+
+def test_loads_given_weights(tmp_path, build):
+    weights = build('dhm/resnet18_dhm_8xb32_in1k.py').state_dict()
+    torch.save(dict(state_dict=weights), tmp_path / 'model.pth')
+    model = mmpretrain.get_model(
+        'resnet18_dhm_8xb32_in1k', pretrained=str(tmp_path / 'model.pth')
+    )
+    assert all(value.equal(weights[key]) for key, value in model.state_dict().items())
+
+
+def test_mmpretrains_own_models_are_left_alone():
+    assert ModelHub.get('resnet18_8xb32_in1k').weights.startswith('https://')
+    with pytest.warns(UserWarning, match='Unable to find pre-defined checkpoint'):
+        mmpretrain.get_model('hivit-tiny-p16_16xb64_in1k', pretrained=True)
 
 
 def test_without_a_model_index_there_are_mmpretrains_alone(tool_env, tmp_path):

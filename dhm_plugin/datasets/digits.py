@@ -6,10 +6,13 @@ import numpy as np
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
+from ..checked_arguments import checked_arguments
+
 TEST_IMAGES = 360
 
 
 @DATASETS.register_module()
+@checked_arguments
 class Digits(BaseDataset):
     """1,797 grey images of handwritten digits, 8x8 pixels of 0 to 16.
 

@@ -10,11 +10,14 @@ from mmpretrain.registry import DATASETS
 from mmpretrain.structures import DataSample
 from torch.utils.data import get_worker_info
 
+from ..checked_arguments import checked_arguments
+
 # Images and network share the GPU: the images get a quarter of what is free.
 _SHARE = 4
 
 
 @DATASETS.register_module()
+@checked_arguments
 class InMemoryDataset:
     """Hold the images of a data set in one tensor and give whole batches of it.
 

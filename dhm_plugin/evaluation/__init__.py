@@ -1,5 +1,6 @@
 """Metrics."""
 
 from .branch_accuracy import BranchAccuracy
+from .branch_losses import BranchLosses
 
-__all__ = ['BranchAccuracy']
+__all__ = ['BranchAccuracy', 'BranchLosses']

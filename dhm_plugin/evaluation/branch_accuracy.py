@@ -6,10 +6,12 @@ import torch
 from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
 
-ENSEMBLE = 'ensemble'
+from ..checked_arguments import checked_arguments
+from .branch_logits import ENSEMBLE, branch_logits
 
 
 @METRICS.register_module()
+@checked_arguments
 class BranchAccuracy(BaseMetric):
     """Top-k accuracy of every branch and of their ensemble, in one pass.
 
@@ -52,27 +54,18 @@ class BranchAccuracy(BaseMetric):
             data_samples (Sequence[dict]): Predictions with ``gt_label``,
                 ``branch_logits`` (K, classes) and ``branch_names``.
         """
-        logits = [sample.get('branch_logits') for sample in data_samples]
-        if any(each is None for each in logits):
-            raise ValueError(
-                'BranchAccuracy: the predictions have no logits of the side branches; '
-                "set model.neck.eval_branches=True and model.predict_with='main', and "
-                'leave out this metric for a network without side branches'
-            )
-        scores = torch.stack(logits).softmax(dim=-1)
+        names, logits, labels = branch_logits(type(self).__name__, data_samples)
+        scores = logits.softmax(dim=-1)
         largest = max(self.topk)
         if largest > scores.size(-1):
             raise ValueError(
                 f'BranchAccuracy: topk={self.topk}, but there are {scores.size(-1)} '
                 'classes'
             )
-        names = (*data_samples[0]['branch_names'], ENSEMBLE)
         scores = torch.cat([scores, scores.mean(dim=1, keepdim=True)], dim=1)
-        labels = torch.cat([sample['gt_label'] for sample in data_samples])
-        labels = labels.to(scores.device).view(-1, 1, 1)
-        hits = scores.topk(largest, dim=-1).indices == labels
+        hits = scores.topk(largest, dim=-1).indices == labels.view(-1, 1, 1)
         within = torch.stack([hits[..., :k].any(dim=-1) for k in self.topk], dim=-1)
-        keys = [f'{name}_top{k}' for name in names for k in self.topk]
+        keys = [f'{name}_top{k}' for name in (*names, ENSEMBLE) for k in self.topk]
         self.results += [dict(zip(keys, row)) for row in within.flatten(1).tolist()]
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:

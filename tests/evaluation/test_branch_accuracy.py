@@ -2,22 +2,10 @@ import pytest
 import torch
 from mmengine.evaluator import Evaluator
 from mmpretrain.evaluation import Accuracy
-from mmpretrain.structures import DataSample
 
 from dhm_plugin import BranchAccuracy
 
 DIGITS = 'dhm/resnet20_dhm_1xb64_digits.py'
-
-
-@pytest.fixture
-def predictions(build):
-    """What a DHM network predicts of random images, some of them right."""
-    model = build(DIGITS, **{'model.neck.eval_branches': True}).eval()
-    for fc in (*model.head.side_fcs, model.head.fc):
-        torch.nn.init.normal_(fc.weight, std=3.0)
-    samples = [DataSample().set_gt_label(i % 10) for i in range(200)]
-    with torch.no_grad():
-        return model(torch.randn(200, 1, 8, 8), samples, mode='predict')
 
 
 def test_agrees_with_the_stock_metric(predictions):
@@ -41,15 +29,6 @@ def test_the_main_branch_still_predicts(predictions):
     for sample in predictions:
         scores = sample.branch_logits.softmax(dim=-1)
         torch.testing.assert_close(sample.pred_score, scores[-1])
-
-
-def test_needs_the_side_branches(build):
-    model = build(DIGITS).eval()
-    samples = model(torch.randn(2, 1, 8, 8), mode='predict')
-    assert 'branch_logits' not in samples[0]
-    metric = BranchAccuracy()
-    with pytest.raises(ValueError, match=r'set model\.neck\.eval_branches=True'):
-        metric.process(None, [sample.to_dict() for sample in samples])
 
 
 def test_the_mean_as_prediction_has_the_scores_too(build, predictions):

@@ -27,7 +27,11 @@ train_cfg = dict(max_epochs=2)
 val_dataloader = dict(dataset=dict(indices=359))
 test_dataloader = val_dataloader
 model = dict(neck=dict(eval_branches=True))
-val_evaluator = [dict(type='Accuracy', topk=(1,)), dict(type='BranchAccuracy')]
+val_evaluator = [
+    dict(type='Accuracy', topk=(1,)),
+    dict(type='BranchAccuracy'),
+    dict(type='BranchLosses'),
+]
 test_evaluator = val_evaluator
 work_dir = '{tmp_path}/work'
 """
@@ -63,11 +67,27 @@ def test_two_processes(config, env, run, python, tmp_path):
     dist_test = (ROOT / 'tools/dist_test.sh', config, checkpoint, '2')
     two = run('bash', *dist_test, env={**env, 'PORT': free_port()}, cwd=tmp_path)
     one = python(ROOT / 'tools/test.py', config, checkpoint, env=env, cwd=tmp_path)
-    accuracies = [
-        re.findall(r'(?:accuracy/top1|branch/\w+): [\d.]+', text) for text in (one, two)
+    metrics = [
+        re.findall(r'(?:accuracy/top1|branch\w*/\w+): [\d.]+', text)
+        for text in (one, two)
     ]
-    assert len(accuracies[0]) == 5
-    assert accuracies[0] == accuracies[1]
+    assert len(metrics[0]) == 15
+    assert metrics[0] == metrics[1]
+
+
+@pytest.mark.parametrize('find_unused_parameters', [False, True])
+def test_buckets_have_the_layout_of_the_weights(
+    find_unused_parameters, config, env, run, tmp_path
+):
+    with config.open('a') as file:
+        file.write(
+            f'model_wrapper_cfg.update(find_unused_parameters={find_unused_parameters})\n'
+            'train_cfg.update(max_epochs=1)\ntrain_dataloader = dict(batch_size=240)\n'
+        )
+    output = run('bash', ROOT / 'tools/dist_train.sh', config, '2', env=env)
+    assert 'Epoch(val) [1]' in output
+    assert 'do not match bucket view strides' not in output
+    assert_replicas_are_equal(tmp_path / 'work')
 
 
 def test_two_nodes(config, env, run, tmp_path):

@@ -104,6 +104,12 @@ def test_train_kill_resume_test_strip(killed, python, run, imagenet, small, tmp_
     assert 'backbone.layer1.2.conv1.weight is missing' in refused
 
 
+def test_amp_without_a_gpu(python):
+    (line,) = python(ROOT / 'tools/train.py', CONFIG, '--amp', code=1).splitlines()[-1:]
+    assert line.startswith('train.py: --amp trains in float16, which needs a GPU; ')
+    assert line.endswith(' --cfg-options optim_wrapper.type=BFloat16OptimWrapper instead')
+
+
 def test_a_wrong_label_stops_before_training(python, imagenet, small, tmp_path):
     (tmp_path / 'meta').mkdir()
     (tmp_path / 'train').symlink_to(imagenet / 'train')

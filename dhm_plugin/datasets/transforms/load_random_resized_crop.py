@@ -12,6 +12,7 @@ from mmpretrain.datasets.transforms import RandomResizedCrop
 from mmpretrain.registry import TRANSFORMS
 from PIL import Image
 
+from ...checked_arguments import checked_arguments
 from .load_readable_image import LoadReadableImage
 
 try:
@@ -26,6 +27,7 @@ _MARGIN = 1.25
 
 
 @TRANSFORMS.register_module()
+@checked_arguments
 class LoadRandomResizedCrop(LoadReadableImage):
     """Load an image from file, and crop and resize it at random.
 

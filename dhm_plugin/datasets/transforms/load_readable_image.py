@@ -10,11 +10,14 @@ from mmengine.logging import print_log
 from mmpretrain.registry import TRANSFORMS
 from torch.utils.data import get_worker_info
 
+from ...checked_arguments import checked_arguments
+
 # One slot a worker, so that none has to wait for another; the main process has its own.
 _SLOTS = 512
 
 
 @TRANSFORMS.register_module()
+@checked_arguments
 class LoadReadableImage(LoadImageFromFile):
     """Load an image from file; skip an unreadable one and count it.
 

@@ -6,11 +6,15 @@ from mmengine.runner import Runner
 from mmengine.visualization import TensorboardVisBackend
 from mmpretrain.registry import HOOKS
 
+from ...checked_arguments import checked_arguments
+
 # What belongs into one chart: its title, and a pattern of names and their labels.
 CHARTS = {
     'cross-entropy': 'loss_ce_(.+)',
     'mimicking loss': 'loss_mimic_(.+)',
     'validation accuracy (%)': 'branch/(.+)',
+    'validation cross-entropy': 'branch_loss/ce_(.+)',
+    'validation divergence, teacher to student': 'branch_loss/kl_(.+)',
     'divergence, teacher to student': 'kl_(.+)',
     'cosine of gradients, whole loss': 'cosine_(stage.+)',
     'cosine of gradients, cross-entropy': 'cosine_ce_(stage.+)',
@@ -19,6 +23,7 @@ CHARTS = {
 
 
 @HOOKS.register_module()
+@checked_arguments
 class BranchChartsHook(Hook):
     """Show what is logged of all branches in one chart each, under *Custom scalars*.
 

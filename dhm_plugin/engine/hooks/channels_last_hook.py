@@ -8,11 +8,14 @@ from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
+from torch.nn.parallel import DistributedDataParallel
 
+from ...checked_arguments import checked_arguments
 from ..utils import network_of
 
 
 @HOOKS.register_module()
+@checked_arguments
 class ChannelsLastHook(Hook):
     """Lay out the weights, and with them all feature maps, as (N, H, W, C) in memory.
 
@@ -23,6 +26,10 @@ class ChannelsLastHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Convert the network, and the state of the optimizer after a resumption."""
         self._convert(runner)
+        if isinstance(runner.model, DistributedDataParallel):
+            # It has laid its buckets for the default layout. As after unpickling, it lays
+            # them for the weights as they are now; the old ones go with their hooks.
+            runner.model.__setstate__(runner.model.__getstate__())
         wrapper = runner.optim_wrapper
         wrappers = (
             wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]

@@ -11,11 +11,13 @@ from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import HOOKS
 from torch import nn
 
+from ...checked_arguments import checked_arguments
 from ...models import DHMClassifier
 from ..utils import network_of
 
 
 @HOOKS.register_module()
+@checked_arguments
 class CompileHook(Hook):
     """Compile backbone, side branches, classifiers and losses for training.
 

@@ -7,12 +7,14 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from torch import nn
 
+from ...checked_arguments import checked_arguments
 from ...models import DHMClassifier
 from ..consistency import measure
 from ..utils import network_of
 
 
 @HOOKS.register_module()
+@checked_arguments
 class ConsistencyHook(Hook):
     """Compare what the branches ask of the shared backbone, and what they see.
 

@@ -5,8 +5,11 @@ from mmengine.hooks import LoggerHook, RuntimeInfoHook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
+from ...checked_arguments import checked_arguments
+
 
 @HOOKS.register_module()
+@checked_arguments
 class DeferredRuntimeInfoHook(RuntimeInfoHook):
     """Leave the losses on their device until a line of the log is due.
 

@@ -8,10 +8,12 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
+from ...checked_arguments import checked_arguments
 from ...datasets import LoadReadableImage
 
 
 @HOOKS.register_module()
+@checked_arguments
 class UnreadableImagesHook(Hook):
     """Log how many unreadable images :class:`LoadReadableImage` skipped in an epoch.
 

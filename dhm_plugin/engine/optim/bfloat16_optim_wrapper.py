@@ -10,8 +10,11 @@ from mmengine.optim import OptimWrapper
 from mmpretrain.registry import OPTIM_WRAPPERS
 from torch import nn
 
+from ...checked_arguments import checked_arguments
+
 
 @OPTIM_WRAPPERS.register_module()
+@checked_arguments
 class BFloat16OptimWrapper(OptimWrapper):
     """Train in bfloat16 mixed precision where the device computes in it.
 

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from mmpretrain.registry import MODELS
 from torch import nn
 
+from ...checked_arguments import checked_arguments
 from ..stages import DenseNetStage, DenseNetTransition, NormReLU
 from .cifar_backbone import INIT_CFG, CIFARBackbone
 
 
 @MODELS.register_module()
+@checked_arguments
 class CIFARDenseNet(CIFARBackbone):
     """DenseNet of three stages, basic or with bottlenecks and compression (BC).
 

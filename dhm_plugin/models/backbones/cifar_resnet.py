@@ -6,11 +6,13 @@ from mmcv.cnn import build_norm_layer
 from mmpretrain.registry import MODELS
 from torch import nn
 
+from ...checked_arguments import checked_arguments
 from ..stages import CIFARResNetStage
 from .cifar_backbone import INIT_CFG, CIFARBackbone
 
 
 @MODELS.register_module()
+@checked_arguments
 class CIFARResNet(CIFARBackbone):
     """ResNet of three stages with parameter-free shortcuts.
 

@@ -9,12 +9,14 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import nn
 
+from ...checked_arguments import checked_arguments
 from ..heads import MultiBranchClsHead
 from ..necks import SideBranchNeck
 from .early_exit import maps_of, not_needed_for, without
 
 
 @MODELS.register_module()
+@checked_arguments
 class DHMClassifier(ImageClassifier):
     """Image classifier whose side branches and main branch learn from one another.
 

@@ -6,8 +6,11 @@ import torch
 from mmpretrain.models import ClsDataPreprocessor
 from mmpretrain.registry import MODELS
 
+from ...checked_arguments import checked_arguments
+
 
 @MODELS.register_module()
+@checked_arguments
 class BatchPreprocessor(ClsDataPreprocessor):
     """Do what ``ClsDataPreprocessor`` does, bit for bit, and normalize in place.
 

@@ -8,11 +8,13 @@ import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
+from ...checked_arguments import checked_arguments
 from ..iteration_seed import IterationSeed
 from .batch_preprocessor import BatchPreprocessor
 
 
 @MODELS.register_module()
+@checked_arguments
 class CropFlipPreprocessor(BatchPreprocessor):
     """Augment, normalize and batch what :class:`InMemoryDataset` gives.
 

@@ -10,10 +10,12 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import nn
 
+from ...checked_arguments import checked_arguments
 from ..losses import MimickingLoss
 
 
 @MODELS.register_module()
+@checked_arguments
 class MultiBranchClsHead(LinearClsHead):
     r"""A linear classifier and the losses of every branch.
 

@@ -8,10 +8,13 @@ import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 from torch import nn
 
+from ...checked_arguments import checked_arguments
+
 BRANCHES = ('all', 'main', 'side')
 
 
 @MODELS.register_module()
+@checked_arguments
 class MimickingLoss(nn.Module):
     r"""Every branch mimics the softened class probabilities of every other.
 

@@ -8,12 +8,14 @@ from mmengine.model import BaseModule, ModuleList, Sequential
 from mmpretrain.models import GlobalAveragePooling
 from mmpretrain.registry import MODELS
 
+from ...checked_arguments import checked_arguments, unknown
 from ..iteration_seed import IterationSeed
 
 _KEYS = ('stages', 'fork', 'fork_prob')
 
 
 @MODELS.register_module()
+@checked_arguments
 class SideBranchNeck(BaseModule):
     """Side branches on the backbone's feature maps, and global average pooling.
 
@@ -187,8 +189,11 @@ class SideBranchNeck(BaseModule):
 def _check_branch(index: int, branch: dict) -> None:
     """Check the form of a branch's config; its stages check their own."""
     where = f'SideBranchNeck: branches[{index}]'
-    good = isinstance(branch, dict) and 'stages' in branch and set(branch) <= {*_KEYS}
+    good = isinstance(branch, dict) and 'stages' in branch
     if good:
+        for key in branch:
+            if key not in _KEYS:
+                raise ValueError(f'{where}: {unknown(key, _KEYS)}')
         stages, fork = branch['stages'], branch.get('fork', index)
         good = stages and isinstance(stages, (list, tuple)) and isinstance(fork, int)
     if not good:

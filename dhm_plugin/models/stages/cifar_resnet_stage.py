@@ -6,6 +6,7 @@ from mmpretrain.models.backbones.resnet import BasicBlock
 from mmpretrain.registry import MODELS
 from torch import nn
 
+from ...checked_arguments import checked_arguments
 from .checkpointing import run_block
 
 
@@ -35,6 +36,7 @@ class ParameterFreeShortcut(nn.Module):
 
 
 @MODELS.register_module()
+@checked_arguments
 class CIFARResNetStage(nn.Sequential):
     """Basic blocks whose shortcuts have no parameters.
 

@@ -6,6 +6,7 @@ from mmcv.cnn import build_norm_layer
 from mmpretrain.registry import MODELS
 from torch import nn
 
+from ...checked_arguments import checked_arguments
 from .checkpointing import run_block
 
 
@@ -52,6 +53,7 @@ class BottleneckDenseLayer(nn.Module):
 
 
 @MODELS.register_module()
+@checked_arguments
 class DenseNetStage(nn.Sequential):
     """A dense block. A branch of them ends with :class:`NormReLU`.
 
@@ -106,6 +108,7 @@ class DenseNetStage(nn.Sequential):
 
 
 @MODELS.register_module()
+@checked_arguments
 class DenseNetTransition(nn.Module):
     """Norm, ReLU, a 1x1 convolution and 2x2 average pooling between two stages.
 

@@ -6,8 +6,11 @@ from mmcv.cnn import build_norm_layer
 from mmpretrain.registry import MODELS
 from torch import nn
 
+from ...checked_arguments import checked_arguments
+
 
 @MODELS.register_module()
+@checked_arguments
 class NormReLU(nn.Module):
     """A norm layer and a ReLU: what pre-activation stages need before pooling.
 

@@ -5,12 +5,14 @@ from mmengine.model import constant_init
 from mmpretrain.models.backbones.resnet import BasicBlock, Bottleneck, ResLayer
 from mmpretrain.registry import MODELS
 
+from ...checked_arguments import checked_arguments
 from .checkpointing import run_block
 
 _BLOCKS = {'BasicBlock': BasicBlock, 'Bottleneck': Bottleneck}
 
 
 @MODELS.register_module()
+@checked_arguments
 class ResNetStage(ResLayer):
     """The residual blocks of one stage, as MMPretrain's ``ResNet`` has them.
 

@@ -6,6 +6,7 @@ from mmcv.cnn import build_norm_layer
 from mmpretrain.registry import MODELS
 from torch import nn
 
+from ...checked_arguments import checked_arguments
 from .checkpointing import run_block
 
 
@@ -50,6 +51,7 @@ class WideBasicBlock(nn.Module):
 
 
 @MODELS.register_module()
+@checked_arguments
 class WideResNetStage(nn.Sequential):
     """Wide pre-activation basic blocks. A branch of them ends with :class:`NormReLU`.
 

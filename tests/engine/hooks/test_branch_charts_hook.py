@@ -10,7 +10,11 @@ def test_one_chart_for_all_branches(train, tmp_path):
     hook = {'default_hooks.consistency': dict(type='ConsistencyHook', interval=1)}
     evaluation = {
         'model.neck.eval_branches': True,
-        'val_evaluator': [dict(type='Accuracy'), dict(type='BranchAccuracy')],
+        'val_evaluator': [
+            dict(type='Accuracy'),
+            dict(type='BranchAccuracy'),
+            dict(type='BranchLosses'),
+        ],
     }
     train('run', **hook, **evaluation)
     (folder,) = tmp_path.glob('run/*/vis_data')
@@ -28,6 +32,8 @@ def test_one_chart_for_all_branches(train, tmp_path):
         'cross-entropy': 3,
         'mimicking loss': 3,
         'validation accuracy (%)': 4,
+        'validation cross-entropy': 4,
+        'validation divergence, teacher to student': 6,
         'divergence, teacher to student': 6,
         'cosine of gradients, whole loss': 4,
         'cosine of gradients, cross-entropy': 4,

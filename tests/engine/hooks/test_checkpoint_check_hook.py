@@ -1,3 +1,4 @@
+from itertools import permutations
 from types import SimpleNamespace
 
 import pytest
@@ -66,5 +67,43 @@ def test_refuses_another_depth_and_other_classes(build):
         check(other, model.state_dict())
 
 
-def test_fine_tuning_may_start_from_anything(build):
-    check(build(CONFIG), {'weight': torch.ones(1)}, Loop(), resume=False)
+@pytest.mark.parametrize(
+    ('config', 'others'),
+    [
+        ('dhm/resnet20_dhm_1xb64_digits.py', {'model.head.num_classes': 7}),
+        ('plain/resnet20_1xb64_digits.py', {}),
+        ('dhm/resnet20_dhm_1xb64_digits.py', {'model.backbone.in_channels': 3}),
+    ],
+)
+def test_training_starts_from_the_same_backbone(config, others, build):
+    of_file, network = build(config, **others), build(CONFIG)
+    for weights in (of_file.state_dict(), network.state_dict()):
+        check(network, weights, Loop())
+        check(of_file, weights, Loop())
+        check(of_file, {f'module.{k}': v for k, v in weights.items()}, Loop())
+
+
+def test_training_does_not_start_from_another_backbone(build):
+    resnets = {
+        depth: build(f'plain/resnet{depth}_8xb32_in1k.py') for depth in (18, 34, 50)
+    }
+    for a, b in permutations(resnets, 2):
+        with pytest.raises(ValueError, match=r'load_from: .* another backbone') as error:
+            check(resnets[a], resnets[b].state_dict(), Loop())
+        assert 'the first: backbone.layer1.' in str(error.value)
+
+
+def test_training_does_not_start_from_keys_that_are_not_loaded(build):
+    model = build(CONFIG)
+    bare = model.backbone.state_dict()
+    message = r'19 of 19 .*must begin with backbone\.; none .* such as conv1.weight, does'
+    with pytest.raises(ValueError, match=message):
+        check(model, bare, Loop())
+
+
+def test_refuses_before_the_first_iteration(train, build, tmp_path):
+    other = build(CONFIG, **{'model.backbone.depth': 32})
+    torch.save(dict(state_dict=other.state_dict()), tmp_path / 'other.pth')
+    with pytest.raises(ValueError, match=r'load_from: .* another backbone'):
+        train('other', load_from=str(tmp_path / 'other.pth'))
+    assert not list((tmp_path / 'other').glob('*.pth'))

@@ -1,15 +1,16 @@
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from mmengine.dataset import RepeatDataset
 from mmengine.logging import MMLogger
 from mmpretrain.datasets import CustomDataset
 
-from dhm_plugin import LabelCheckHook
+from dhm_plugin import Digits, LabelCheckHook, MimickingLoss
 
 
-def runner_of(dataset, num_classes):
-    model = SimpleNamespace(head=SimpleNamespace(num_classes=num_classes))
+def runner_of(dataset, num_classes, **head):
+    model = SimpleNamespace(head=SimpleNamespace(num_classes=num_classes, **head))
     loader = SimpleNamespace(dataset=dataset)
     return SimpleNamespace(
         model=model,
@@ -59,3 +60,51 @@ def test_negative_labels(tmp_path):
 def test_leaves_other_models_and_data_alone(dataset):
     LabelCheckHook().before_train(runner_of(dataset, None))
     LabelCheckHook().before_train(runner_of([1, 2, 3], 10))
+
+
+class Listed(list):
+    """A data set of given annotations."""
+
+    def get_data_info(self, i):
+        return dict(img_path=f'{i}.jpg', **self[i])
+
+
+@pytest.mark.parametrize(
+    ('annotation', 'found'),
+    [
+        (dict(gt_label=[1, 3]), r'2 labels, \[1, 3\]'),
+        (dict(gt_label=[]), r'0 labels, \[\]'),
+        (dict(gt_score=np.array([0, 1, 0, 1.0])), 'scores that sum to 2'),
+        (dict(gt_score=[0.0] * 4), 'scores that sum to 0'),
+    ],
+)
+def test_several_labels_with_a_mimicking_loss(annotation, found):
+    dataset = Listed([dict(gt_label=1), dict(gt_label=[1]), annotation])
+    runner = runner_of(dataset, 4, mimicking_loss=MimickingLoss())
+    message = rf'train_dataloader: 2\.jpg has {found}, .*; give each image one label'
+    with pytest.raises(ValueError, match=message):
+        LabelCheckHook().before_train(runner)
+    # As of ImageNet-ReaL.
+    LabelCheckHook().before_val(runner)
+    LabelCheckHook().before_train(runner_of(dataset, 4, mimicking_loss=None))
+    LabelCheckHook().before_train(runner_of(dataset, 4))
+
+
+def test_scores_of_one_label():
+    dataset = Listed([dict(gt_score=np.float32([0.9, 0.1])), dict(gt_score=[0, 1])])
+    LabelCheckHook().before_train(runner_of(dataset, 2, mimicking_loss=MimickingLoss()))
+
+
+def test_stops_before_the_first_iteration(train, monkeypatch):
+    def several(self):
+        infos = load(self)
+        infos[5]['gt_label'] = [0, 1]
+        return infos
+
+    load = Digits.load_data_list
+    monkeypatch.setattr(Digits, 'load_data_list', several)
+    dataset = {
+        'train_dataloader.dataset': dict(_delete_=True, type='Digits', split='train')
+    }
+    with pytest.raises(ValueError, match=r'image 5 has 2 labels, \[0, 1\]'):
+        train('several', **{'train_dataloader.dataset': dataset})

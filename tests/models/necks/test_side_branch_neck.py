@@ -85,7 +85,10 @@ class NoStage(nn.Module):
         ([dict(stages=stage(4, 8))], r'branches\[0\] must be a dict with `stages`'),
         ([[stage(4, 8)]], r'branches\[0\] must be a dict with `stages`'),
         ([dict(stages=[stage(4, 8)], fork='1')], r'branches\[0\] must be a dict'),
-        ([dict(stages=[stage(4, 8)], forks=1)], 'may have `fork`'),
+        (
+            [dict(stages=[stage(4, 8)], forks=1)],
+            "no 'forks'; did you mean 'fork'",
+        ),
         ([dict(stages=[dict(in_channels=4)])], r'branches\[0\].stages\[0\]: .*type'),
         ([dict(stages=[stage(4, 'x')])], r'branches\[0\].stages\[0\]: '),
         (

@@ -18,11 +18,17 @@ default_hooks = dict(logger=dict(interval=1))
 """
 ALL = """
 model = dict(neck=dict(eval_branches=True))
-val_evaluator = [dict(type='Accuracy', topk=(1,)), dict(type='BranchAccuracy')]
+val_evaluator = [
+    dict(type='Accuracy', topk=(1,)),
+    dict(type='BranchAccuracy'),
+    dict(type='BranchLosses'),
+]
 default_hooks['consistency'] = dict(type='ConsistencyHook', interval=1)
 """
 OF_EVERY_BRANCH = ('cross-entropy', 'validation accuracy (%)')
 OF_BRANCHES = (
+    'validation cross-entropy',
+    'validation divergence, teacher to student',
     'divergence, teacher to student',
     'cosine of gradients, whole loss',
     'cosine of gradients, cross-entropy',

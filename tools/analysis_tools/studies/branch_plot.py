@@ -111,10 +111,11 @@ def _panel(
                 axes.plot(steps, values, styles[run], color=colors[name], alpha=0.15)
                 values = _running_mean(values)
             axes.plot(steps, values, styles[run], color=colors[name])
-    if title.startswith(('cross-entropy', 'mimicking', 'divergence')):
+    of_what = title.removeprefix('validation ')
+    if of_what.startswith(('cross-entropy', 'mimicking', 'divergence')):
         axes.set_yscale('log')
     axes.set_title(title)
-    axes.set_xlabel('epoch' if title.startswith('validation') else 'iteration')
+    axes.set_xlabel('epoch' if of_what != title else 'iteration')
     axes.grid(alpha=0.3)
     handles = [Line2D([], [], color=colors[name], label=name) for name in names]
     axes.legend(handles=handles, fontsize='small', ncols=2 if len(names) > 4 else 1)

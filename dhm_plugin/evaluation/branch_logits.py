@@ -1,0 +1,49 @@
+"""What the metrics of all branches are computed from."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+
+ENSEMBLE = 'ensemble'
+
+
+class BranchLogits(NamedTuple):
+    """The logits of all branches of a batch.
+
+    Attributes:
+        names (tuple[str]): Of the K branches, main branch last.
+        logits (torch.Tensor): Shape (N, K, classes).
+        labels (torch.Tensor): Shape (N,), on the device of the logits.
+    """
+
+    names: tuple[str, ...]
+    logits: torch.Tensor
+    labels: torch.Tensor
+
+
+def branch_logits(metric: str, data_samples: Sequence[dict]) -> BranchLogits:
+    """Gather the logits of all branches of a batch.
+
+    Args:
+        metric (str): The metric that needs them, for the error.
+        data_samples (Sequence[dict]): Predictions with ``gt_label``, ``branch_logits``
+            (K, classes) and ``branch_names``.
+
+    Returns:
+        BranchLogits: Names, logits and labels.
+
+    Raises:
+        ValueError: If a prediction has no logits of the branches.
+    """
+    logits = [sample.get('branch_logits') for sample in data_samples]
+    if any(each is None for each in logits):
+        raise ValueError(
+            f'{metric}: the predictions have no logits of the side branches; set '
+            "model.neck.eval_branches=True and model.predict_with='main', and leave out "
+            'this metric for a network without side branches'
+        )
+    stacked = torch.stack(logits)
+    labels = torch.cat([sample['gt_label'] for sample in data_samples])
+    names = tuple(data_samples[0]['branch_names'])
+    return BranchLogits(names, stacked, labels.to(stacked.device))
