@@ -11,7 +11,6 @@ from pathlib import Path
 
 import matplotlib
 import torch
-from mmengine import Config
 from mmengine.dataset import default_collate
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import DATASETS, MODELS
@@ -19,6 +18,7 @@ from mmpretrain.registry import DATASETS, MODELS
 import markdown_table
 from dhm_plugin import DHMClassifier
 from dhm_plugin.checkpoints import read_state_dict
+from dhm_plugin.checkpoints.export.config import load_config
 from studies.log import read
 
 matplotlib.use('Agg')
@@ -70,7 +70,7 @@ def branch_predictions(
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """Classify the test split: the logits of every branch, and the labels."""
     init_default_scope('mmpretrain')
-    cfg = Config.fromfile(config)
+    cfg = load_config(config)
     model = MODELS.build({**cfg.model, 'data_preprocessor': cfg.data_preprocessor})
     model.load_state_dict(read_state_dict(checkpoint)[0])
     dataset = DATASETS.build(cfg.test_dataloader.dataset)

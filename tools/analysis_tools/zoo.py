@@ -12,6 +12,7 @@ from mmpretrain.registry import MODELS
 from torch import nn
 
 import markdown_table
+from dhm_plugin.checkpoints.export.config import load_config, type_name
 from dhm_plugin.checkpoints.export.image_shape import image_shape
 
 # Top-1 and top-5 error (%) on ImageNet as the paper reports them. It has no ResNet-34.
@@ -104,11 +105,11 @@ def describe(path: Path, root: Path) -> dict:
     Raises:
         ValueError: If it does not say its dataset, its image size or its batch size.
     """
-    cfg = Config.fromfile(path)
+    cfg = load_config(path)
     dataset = cfg.train_dataloader.dataset
     while 'dataset' in dataset:
         dataset = dataset.dataset
-    dataset = dataset.type
+    dataset = type_name(dataset.type)
     if dataset not in DATASETS:
         raise ValueError(
             f'{path}: trains on {dataset}; the zoo knows {", ".join(DATASETS)}: add it '

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import torch
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper
-from mmpretrain.registry import OPTIM_WRAPPERS
+from mmpretrain.registry import OPTIM_WRAPPERS, OPTIMIZERS
 from mmpretrain.structures import DataSample
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -110,9 +110,7 @@ class Step:
         self.network = build(cfg.model).to(device).train()
         settings = {**cfg.optim_wrapper.optimizer, 'fused': False}
         settings.update(wrapper.get('optimizer', {}))
-        optimizer = getattr(torch.optim, settings.pop('type'))(
-            self.network.parameters(), **settings
-        )
+        optimizer = OPTIMIZERS.build({**settings, 'params': self.network.parameters()})
         options = {key: value for key, value in wrapper.items() if key != 'optimizer'}
         self.wrapper: OptimWrapper = OPTIM_WRAPPERS.build(
             {'type': 'OptimWrapper', **options, 'optimizer': optimizer}

@@ -14,6 +14,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
+from dhm_plugin.checkpoints.export.config import load_config, type_name
 from dhm_plugin.checkpoints.export.image_shape import image_shape
 
 from .synthetic import write_jpegs
@@ -39,7 +40,7 @@ def measure(path: str | Path, batch_size: int | None, repeats: int = 5) -> list[
     Raises:
         subprocess.CalledProcessError: If the training fails.
     """
-    cfg = Config.fromfile(path)
+    cfg = load_config(path)
     batch_size = batch_size or cfg.train_dataloader.batch_size
     steps = 200 if torch.cuda.is_available() else 20
     with tempfile.TemporaryDirectory() as folder:
@@ -113,7 +114,7 @@ def _synthetic(
 ) -> Path:
     """Write the config with synthetic images in the place of its own."""
     dataset = cfg.train_dataloader.dataset
-    if dataset.type == 'InMemoryDataset':
+    if type_name(dataset.type) == 'InMemoryDataset':
         dataset.dataset = dict(
             type='SyntheticImages',
             number=batch_size * steps,
@@ -133,7 +134,8 @@ def _synthetic(
     cfg.default_hooks.checkpoint = dict(type='CheckpointHook', interval=-1)
     hook = dict(type='BareLoopHook', path=str(folder / 'seconds.json'))
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
-    cfg.custom_imports.imports.append('benchmarks.train')
+    imports = cfg.get('custom_imports', {}).get('imports', [])
+    cfg.custom_imports = dict(imports=[*imports, 'dhm_plugin', 'benchmarks.train'])
     cfg.work_dir = str(folder / 'work')
     path = folder / 'synthetic.py'
     cfg.dump(path)

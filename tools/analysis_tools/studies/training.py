@@ -181,7 +181,7 @@ class Training:
             RuntimeError: If the training fails; with the end of its log.
         """
         config = self.prepare()
-        checkpoint = self._checkpoint(Config.fromfile(config).train_cfg.max_epochs)
+        checkpoint = self._checkpoint(load_config(config).train_cfg.max_epochs)
         command = [sys.executable, str(TRAIN), str(config)]
         command += ['--work-dir', str(self.work_dir)]
         if checkpoint:
