@@ -14,6 +14,7 @@ from torch import nn
 import markdown_table
 from dhm_plugin.checkpoints.export.config import load_config, type_name
 from dhm_plugin.checkpoints.export.image_shape import image_shape
+from progress import track
 
 # Top-1 and top-5 error (%) on ImageNet as the paper reports them. It has no ResNet-34.
 PAPER_ERRORS = {
@@ -78,11 +79,14 @@ def zoo_files(root: Path) -> dict[Path, str]:
     Raises:
         ValueError: If a config or a README does not fit the zoo.
     """
+    paths = [path for m in COLLECTIONS for path in (root / 'configs' / m).glob('*.py')]
+    of_method = {method: [] for method in COLLECTIONS}
+    for path in track(paths, 'counting parameters and FLOPs', lambda path: path.stem):
+        of_method[path.parent.name].append(describe(path, root))
     files = {}
     for method, collection in COLLECTIONS.items():
         folder = root / 'configs' / method
-        models = [describe(path, root) for path in folder.glob('*.py')]
-        models.sort(key=_order)
+        models = sorted(of_method[method], key=_order)
         content = {'Collections': [collection], 'Models': models}
         files[folder / 'metafile.yml'] = HEADER + _dump(content)
         files[folder / 'README.md'] = with_table(folder / 'README.md', models)

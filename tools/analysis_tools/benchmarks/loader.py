@@ -43,7 +43,7 @@ def measure(path: str | Path, repeats: int = 7) -> list[dict]:
         else:
             write_jpegs(Path(folder), JPEGS)
             number, epochs = JPEGS, _files(cfg, Path(folder))
-        times = in_turns(epochs, repeats)
+        times = in_turns(epochs, repeats, what='epoch of images')
         del epochs  # and with them the workers that read the folder
     reference = next(iter(times))
     return [

@@ -28,3 +28,7 @@ def test_median_spread_and_ratio():
     assert ratio.seconds == [2.0, 2.0, 2.0, 2.0, 10.0]
     assert str(ratio).startswith('2.00 ± ')
     assert slow.spread == pytest.approx((54 - 3) / 2 / 6)
+
+
+def test_of_several_calls_timed_as_one():
+    assert Times([4.0, 8.0]).over_calls(4).seconds == [1.0, 2.0]
