@@ -31,7 +31,6 @@ def main() -> None:
                 args.config, args.checkpoint, args.out, args.to, show
             )
         except CheckpointError as error:
-            status.stop()
             sys.exit(f'export.py: {error}')
     print(
         f'{args.out}: the same logits on {number} images, to {difference:.2g}, as the '
