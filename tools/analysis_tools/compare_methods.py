@@ -16,6 +16,7 @@ from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
+from dhm_plugin.checkpoints import written_at_once
 from progress import Progress, human_time
 from studies import results, tables
 from studies.log import last_epoch
@@ -180,7 +181,8 @@ def main() -> None:
     if not any(row['config'] in names for row in rows):
         sys.exit(f'compare_methods.py: {csv}: has no row of {", ".join(names)}')
     text = tables.table(rows, names) + tables.consistency_table(rows, names)
-    (args.out / 'results.md').write_text(text)
+    with written_at_once(args.out / 'results.md') as temporary:
+        temporary.write_text(text)
     plot(rows, names, args.out / 'results.png')
     print(f'\n{text}\nThe plot is {args.out / "results.png"}')
 

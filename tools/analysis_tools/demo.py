@@ -18,7 +18,7 @@ from mmpretrain.registry import DATASETS, MODELS
 
 import markdown_table
 from dhm_plugin import DHMClassifier
-from dhm_plugin.checkpoints import read_state_dict
+from dhm_plugin.checkpoints import read_state_dict, written_at_once
 from dhm_plugin.checkpoints.export.config import load_config
 from progress import Progress, run_watched
 from studies.log import last_epoch, read
@@ -144,7 +144,8 @@ def plot(folders: dict[str, Path], path: Path) -> None:
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.spines[['top', 'right']].set_visible(False)
-    figure.savefig(path, dpi=120)
+    with written_at_once(path) as temporary:
+        figure.savefig(temporary, dpi=120)
 
 
 def compare(
@@ -186,7 +187,8 @@ def main() -> None:
         rows, labels = compare(folders, epochs, progress)
     header = ['', 'main branch', 'side0', 'side1', 'stripped, as a plain network']
     table = markdown_table.table(header, *rows)
-    (args.out / 'table.md').write_text(table)
+    with written_at_once(args.out / 'table.md') as temporary:
+        temporary.write_text(table)
     plot(folders, args.out / 'curves.png')
     print(
         f'\nTop-1 accuracy (%) of every branch on the {len(labels)} test images, one run '

@@ -2,6 +2,7 @@ import time
 
 import pytest
 
+import progress
 from benchmarks.timing import Ratio, Times, in_turns
 
 
@@ -12,6 +13,13 @@ def test_takes_turns_and_warms_up():
     )
     assert ''.join(calls) == 'aabb' + 3 * 'aabb'
     assert [len(t.seconds) for t in times.values()] == [3, 3]
+
+
+def test_shows_what_is_timed(monkeypatch, capsys):
+    monkeypatch.setattr(progress, 'LINES', 0)
+    in_turns({'a': int, 'b': int}, 1, what='steps')
+    lines = [line.split(', about')[0] for line in capsys.readouterr().err.splitlines()]
+    assert lines == ['steps: a, 0%', 'steps: b, 25%', 'steps: a, 50%', 'steps: b, 75%']
 
 
 def test_measures_seconds_a_call():
