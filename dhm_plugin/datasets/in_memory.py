@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from mmengine.dataset import BaseDataset
+from mmengine.dataset import BaseDataset, Compose
 from mmengine.device import get_device
+from mmpretrain.datasets import PackInputs
 from mmpretrain.registry import DATASETS
 from mmpretrain.structures import DataSample
 from torch.utils.data import get_worker_info
@@ -41,6 +42,7 @@ class InMemoryDataset:
         if isinstance(dataset, dict):
             dataset = DATASETS.build(dataset)
         self.dataset = dataset
+        self._pack = PackInputs()
         self.name = f'InMemoryDataset of {type(dataset).__name__}'
         if dataset.pipeline.transforms:
             raise ValueError(
@@ -80,9 +82,25 @@ class InMemoryDataset:
         """Count the images."""
         return len(self.images)
 
+    @property
+    def pipeline(self) -> Compose:
+        """The data set's transforms: none, but for what a tool that shows images sets."""
+        return self.dataset.pipeline
+
+    @pipeline.setter
+    def pipeline(self, pipeline: Compose) -> None:
+        self.dataset.pipeline = pipeline
+
     def __getitem__(self, idx: int) -> dict:
-        """Give a batch of one image."""
-        return self.__getitems__([idx])[0]
+        """Give one image as MMPretrain's data sets do.
+
+        Args:
+            idx (int): Of the image.
+
+        Returns:
+            dict: ``inputs``, uint8 (C, H, W), and ``data_samples``, with one label.
+        """
+        return self._pack(self.pipeline(self.get_data_info(idx)))
 
     def __getitems__(self, indices: Sequence[int]) -> list[dict]:
         """Give a whole batch, as data loaders ask for it.

@@ -27,7 +27,9 @@ def test_a_batch_is_the_images_and_labels(dataset):
     assert batch['inputs'].dtype == torch.uint8
     np.testing.assert_array_equal(batch['inputs'].squeeze(-1), images)
     assert batch['data_samples'].gt_label.tolist() == [i['gt_label'] for i in infos]
-    assert dataset[3]['inputs'].shape == (1, 8, 8, 1)
+    one = dataset[3]
+    assert torch.equal(one['inputs'], batch['inputs'][0].permute(2, 0, 1))
+    assert one['data_samples'].gt_label.tolist() == [infos[0]['gt_label']]
     assert dataset.get_data_info(3)['gt_label'] == infos[0]['gt_label']
     assert dataset.metainfo['classes'] == tuple('0123456789')
 

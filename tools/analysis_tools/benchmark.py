@@ -15,7 +15,7 @@ from dhm_plugin.hub import find_root
 
 HELP = {
     'step': 'a training step with each switch of the configs, against none; time '
-    'against arithmetic for plain, DSL and DHM',
+    'against arithmetic for plain, DSL, DHM, and DHM with dynamic forking',
     'train': 'tools/train.py from end to end against the bare loop of the same steps',
     'loader': "the data pipeline against torchvision's, or MMPretrain's",
     'infer': 'DHM without its side branches against the plain network',

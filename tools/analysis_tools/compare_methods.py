@@ -2,14 +2,13 @@
 """Train configs over seeds, everything else equal, and compare the main branches.
 
 Killed and started again, it goes on where it was. Tables and plot are made of the CSV
-file alone.
+file alone, whose rows say what they were trained with: others are not taken for them.
 """
 
 import argparse
 import os
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import torch
@@ -17,7 +16,10 @@ from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
+from dhm_plugin.checkpoints import written_at_once
+from progress import Progress, human_time
 from studies import results, tables
+from studies.log import last_epoch
 from studies.plot import plot
 from studies.training import Training, initial_weights
 
@@ -66,7 +68,15 @@ def parse_args() -> argparse.Namespace:
         metavar='KEY=VALUE',
         help='options of every config, as of train.py',
     )
+    parser.add_argument(
+        '--no-train',
+        action='store_true',
+        help='only write table and plot of the rows in results.csv as they are, whatever '
+        'they were trained with',
+    )
     args = parser.parse_args()
+    if args.no_train and (args.cfg_options or args.consistency):
+        parser.error('--no-train shows rows as they are: it takes no settings')
     names = [config.stem for config in args.configs]
     if len(set(names)) < len(names):
         parser.error(f'{", ".join(names)}: the file names of configs must differ')
@@ -83,12 +93,17 @@ def train(trainings: list[Training], args: argparse.Namespace, csv: Path) -> Non
 
     Raises:
         RuntimeError: If a training fails; no other one is started.
-        ValueError: If the main branches of the configs differ, or a training was begun
-            with other settings.
+        ValueError: If the main branches of the configs differ, or a training was done or
+            begun with other settings.
     """
-    done = {(row['config'], int(row['seed'])) for row in results.read(csv)}
+    rows = results.read(csv)
+    for training in {t.name: t for t in trainings}.values():
+        try:
+            training.check(rows)
+        except ValueError as error:
+            raise ValueError(f'{csv}: {error}') from error
+    done = {(row['config'], int(row['seed'])) for row in rows}
     left = [t for t in trainings if (t.name, t.seed) not in done]
-    threads = max(1, len(os.sched_getaffinity(0)) // args.jobs)
     starts = {}
     for seed in sorted({t.seed for t in left}):
         of_seed = [t for t in trainings if t.seed == seed]
@@ -96,23 +111,49 @@ def train(trainings: list[Training], args: argparse.Namespace, csv: Path) -> Non
         starts[seed] = initial_weights(of_seed[:1] if starts else of_seed)
     for training in left:
         training.prepare()
-    started = time.monotonic()
-    with ThreadPoolExecutor(args.jobs) as pool:
+    if left:
+        _run(trainings, left, starts, args.jobs, csv)
+
+
+def _run(
+    trainings: list[Training],
+    left: list[Training],
+    starts: dict[int, Path],
+    jobs: int,
+    csv: Path,
+) -> None:
+    """Run what is left of the trainings, and show how far it is."""
+    threads = max(1, len(os.sched_getaffinity(0)) // jobs)
+    epochs = [t.settings().train_cfg.max_epochs for t in left]
+    before = sum(last_epoch(t.work_dir) for t in left)
+    total = max(1, sum(epochs) - before)
+    with Progress('training', total) as progress, ThreadPoolExecutor(jobs) as pool:
         futures = {pool.submit(t.run, starts[t.seed], threads): t for t in left}
+        waiting = set(futures)
         try:
-            for number, future in enumerate(as_completed(futures), 1):
-                future.result()
-                training = futures[future]
-                row = training.result()
-                results.add(csv, row)
-                passed = time.monotonic() - started
-                remaining = passed / number * (len(left) - number)
-                print(
-                    f'[{len(trainings) - len(left) + number}/{len(trainings)}] '
-                    f'{training.name}, seed {training.seed}: {row["main"]:.2f} % in '
-                    f'{row["seconds"]:.0f} s; about {remaining / 60:.0f} min left',
-                    flush=True,
+            while waiting:
+                ended, waiting = wait(waiting, 0.5, FIRST_COMPLETED)
+                done = sum(last_epoch(t.work_dir) for t in left) - before
+                running = [futures[f] for f in waiting if f.running()]
+                names = [f'{t.name}, seed {t.seed}' for t in running]
+                one = len(names) == 1
+                progress.update(
+                    max(0, done), names[0] if one else f'{len(names)} at once'
                 )
+                for future in ended:
+                    future.result()
+                    training = futures[future]
+                    row = training.result()
+                    results.add(csv, row)
+                    number = len(trainings) - len(waiting)
+                    remaining = progress.left() if waiting else None
+                    print(
+                        f'[{number}/{len(trainings)}] {training.name}, seed '
+                        f'{training.seed}: {row["main"]:.2f} % in '
+                        f'{human_time(row["seconds"])}'
+                        + (f'; about {human_time(remaining)} left' if remaining else ''),
+                        flush=True,
+                    )
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -130,14 +171,18 @@ def main() -> None:
         for seed in range(args.seeds)
         for config in args.configs
     ]
+    names = [config.stem for config in args.configs]
     try:
-        train(trainings, args, csv)
+        if not args.no_train:
+            train(trainings, args, csv)
     except (RuntimeError, ValueError, OSError) as error:
         sys.exit(f'compare_methods.py: {error}')
     rows = results.read(csv)
-    names = [config.stem for config in args.configs]
+    if not any(row['config'] in names for row in rows):
+        sys.exit(f'compare_methods.py: {csv}: has no row of {", ".join(names)}')
     text = tables.table(rows, names) + tables.consistency_table(rows, names)
-    (args.out / 'results.md').write_text(text)
+    with written_at_once(args.out / 'results.md') as temporary:
+        temporary.write_text(text)
     plot(rows, names, args.out / 'results.png')
     print(f'\n{text}\nThe plot is {args.out / "results.png"}')
 

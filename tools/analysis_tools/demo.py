@@ -7,19 +7,21 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
 import torch
-from mmengine import Config
 from mmengine.dataset import default_collate
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import DATASETS, MODELS
 
 import markdown_table
 from dhm_plugin import DHMClassifier
-from dhm_plugin.checkpoints import read_state_dict
-from studies.log import read
+from dhm_plugin.checkpoints import read_state_dict, written_at_once
+from dhm_plugin.checkpoints.export.config import load_config
+from progress import Progress, run_watched
+from studies.log import last_epoch, read
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt
@@ -33,25 +35,35 @@ CONFIGS = {
 COLORS = {'plain': '#7f7f7f', 'DSL': '#1f77b4', 'DHM': '#d62728'}
 
 
-def run(log: Path, script: str, *arguments: object) -> None:
+def run(
+    log: Path, script: str, *arguments: object, watch: Callable[[], None] = lambda: None
+) -> None:
     """Run one of the tools, its output into a file; stop with its end if it fails."""
     command = [sys.executable, str(TOOLS / script), *map(str, arguments)]
     with log.open('w') as file:
-        code = subprocess.call(command, stdout=file, stderr=subprocess.STDOUT)
+        code = run_watched(command, watch, stdout=file, stderr=subprocess.STDOUT)
     if code:
         end = ''.join(log.read_text().splitlines(keepends=True)[-20:])
         sys.exit(f'{" ".join(command)} failed; the end of {log}:\n{end}')
 
 
-def train(method: str, folder: Path, epochs: int) -> tuple[Path, float]:
+def train(
+    method: str, folder: Path, epochs: int, progress: Progress
+) -> tuple[Path, float]:
     """Train one method with ``tools/train.py``: its checkpoint, and the seconds."""
+    before = list(CONFIGS).index(method) * epochs
+
+    def watch() -> None:
+        epoch = last_epoch(folder)
+        doing = f'{method}, epoch {min(epoch + 1, epochs)} of {epochs}'
+        progress.update(before + epoch, doing)
+
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     started = time.monotonic()
     arguments = [CONFIGS[method], '--work-dir', folder]
-    if epochs:
-        arguments += ['--cfg-options', f'train_cfg.max_epochs={epochs}']
-    run(folder / 'train.log', 'train.py', *arguments)
+    arguments += ['--cfg-options', f'train_cfg.max_epochs={epochs}']
+    run(folder / 'train.log', 'train.py', *arguments, watch=watch)
     seconds = time.monotonic() - started
     return Path((folder / 'last_checkpoint').read_text()), seconds
 
@@ -70,7 +82,7 @@ def branch_predictions(
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """Classify the test split: the logits of every branch, and the labels."""
     init_default_scope('mmpretrain')
-    cfg = Config.fromfile(config)
+    cfg = load_config(config)
     model = MODELS.build({**cfg.model, 'data_preprocessor': cfg.data_preprocessor})
     model.load_state_dict(read_state_dict(checkpoint)[0])
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
@@ -132,22 +144,23 @@ def plot(folders: dict[str, Path], path: Path) -> None:
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.spines[['top', 'right']].set_visible(False)
-    figure.savefig(path, dpi=120)
+    with written_at_once(path) as temporary:
+        figure.savefig(temporary, dpi=120)
 
 
-def main() -> None:
-    """Run the demo."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--out', type=Path, default=Path('work_dirs/demo'))
-    parser.add_argument('--epochs', type=int, help="fewer than the configs' 25")
-    args = parser.parse_args()
-    rows, folders = [], {}
+def compare(
+    folders: dict[str, Path], epochs: int, progress: Progress
+) -> tuple[list[list[str]], torch.Tensor]:
+    """Train, test and strip every method: rows of the table, and the labels."""
+    rows = []
     for method, config in CONFIGS.items():
-        folder = folders[method] = args.out / method.lower()
+        folder = folders[method]
         print(f'{method}: training on the digits ...', flush=True)
-        checkpoint, seconds = train(method, folder, args.epochs)
+        checkpoint, seconds = train(method, folder, epochs, progress)
         accuracy = test(config, checkpoint, folder)
-        print(f'{method}: {seconds:.0f} s, {accuracy:.2f} % of the test split')
+        print(
+            f'{method}: {seconds:.0f} s, {accuracy:.2f} % of the test split', flush=True
+        )
         logits, labels = branch_predictions(config, checkpoint)
         stripped = '-'
         if method != 'plain':
@@ -159,9 +172,23 @@ def main() -> None:
             for name in ('main', 'side0', 'side1')
         ]
         rows.append([method, *cells, stripped])
+    return rows, labels
+
+
+def main() -> None:
+    """Run the demo."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/demo'))
+    parser.add_argument('--epochs', type=int, help="fewer than the configs' 25")
+    args = parser.parse_args()
+    epochs = args.epochs or load_config(CONFIGS['plain']).train_cfg.max_epochs
+    folders = {method: args.out / method.lower() for method in CONFIGS}
+    with Progress('training on the digits', len(CONFIGS) * epochs) as progress:
+        rows, labels = compare(folders, epochs, progress)
     header = ['', 'main branch', 'side0', 'side1', 'stripped, as a plain network']
     table = markdown_table.table(header, *rows)
-    (args.out / 'table.md').write_text(table)
+    with written_at_once(args.out / 'table.md') as temporary:
+        temporary.write_text(table)
     plot(folders, args.out / 'curves.png')
     print(
         f'\nTop-1 accuracy (%) of every branch on the {len(labels)} test images, one run '

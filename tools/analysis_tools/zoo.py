@@ -3,16 +3,13 @@
 import re
 from pathlib import Path
 
-import torch
 import yaml
-from mmengine import Config
-from mmengine.analysis import FlopAnalyzer, parameter_count
-from mmengine.registry import DefaultScope
-from mmpretrain.registry import MODELS
-from torch import nn
 
 import markdown_table
+from complexity import complexity
+from dhm_plugin.checkpoints.export.config import load_config, type_name
 from dhm_plugin.checkpoints.export.image_shape import image_shape
+from progress import track
 
 # Top-1 and top-5 error (%) on ImageNet as the paper reports them. It has no ResNet-34.
 PAPER_ERRORS = {
@@ -77,11 +74,14 @@ def zoo_files(root: Path) -> dict[Path, str]:
     Raises:
         ValueError: If a config or a README does not fit the zoo.
     """
+    paths = [path for m in COLLECTIONS for path in (root / 'configs' / m).glob('*.py')]
+    of_method = {method: [] for method in COLLECTIONS}
+    for path in track(paths, 'counting parameters and FLOPs', lambda path: path.stem):
+        of_method[path.parent.name].append(describe(path, root))
     files = {}
     for method, collection in COLLECTIONS.items():
         folder = root / 'configs' / method
-        models = [describe(path, root) for path in folder.glob('*.py')]
-        models.sort(key=_order)
+        models = sorted(of_method[method], key=_order)
         content = {'Collections': [collection], 'Models': models}
         files[folder / 'metafile.yml'] = HEADER + _dump(content)
         files[folder / 'README.md'] = with_table(folder / 'README.md', models)
@@ -104,11 +104,11 @@ def describe(path: Path, root: Path) -> dict:
     Raises:
         ValueError: If it does not say its dataset, its image size or its batch size.
     """
-    cfg = Config.fromfile(path)
+    cfg = load_config(path)
     dataset = cfg.train_dataloader.dataset
     while 'dataset' in dataset:
         dataset = dataset.dataset
-    dataset = dataset.type
+    dataset = type_name(dataset.type)
     if dataset not in DATASETS:
         raise ValueError(
             f'{path}: trains on {dataset}; the zoo knows {", ".join(DATASETS)}: add it '
@@ -125,10 +125,10 @@ def describe(path: Path, root: Path) -> dict:
         'Epochs': cfg.train_cfg.max_epochs,
         'Batch Size': cfg.auto_scale_lr.base_batch_size,
         'Architecture': [network_name(path.stem).split('-')[0]],
-        'Parameters': deployed[0],
-        'FLOPs': deployed[1],
-        'Training Parameters': training[0],
-        'Training FLOPs': training[1],
+        'Parameters': deployed.parameters,
+        'FLOPs': deployed.flops,
+        'Training Parameters': training.parameters,
+        'Training FLOPs': training.flops,
     }
     model = {
         'Name': path.stem,
@@ -146,53 +146,6 @@ def describe(path: Path, root: Path) -> dict:
         }
         model['Results'] = [result]
     return model
-
-
-class _AllBranches(nn.Module):
-    """The network that is trained, from images to the logits of all branches."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return self.model.branch_logits(images)
-
-
-def complexity(
-    cfg: Config, shape: tuple[int, int, int]
-) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Count parameters and FLOPs of the training network and of the deployed one.
-
-    FLOPs are those of MMPretrain's metafiles: multiply-adds of one image's forward pass,
-    as MMEngine counts them.
-
-    Args:
-        cfg (Config): The config.
-        shape (tuple[int, int, int]): Channels, height and width of an image.
-
-    Returns:
-        tuple[tuple[int, int], tuple[int, int]]: Parameters and FLOPs in training, then
-        those after ``switch_to_deploy``. A network without side branches has the same
-        twice.
-    """
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        model = MODELS.build(cfg.model).eval()
-    images = torch.zeros(1, *shape)
-    if not hasattr(model, 'switch_to_deploy'):
-        return (_count(model, images),) * 2
-    training = _count(_AllBranches(model).eval(), images)
-    model.switch_to_deploy()
-    return training, _count(model, images)
-
-
-def _count(network: nn.Module, images: torch.Tensor) -> tuple[int, int]:
-    analyzer = FlopAnalyzer(network, (images,))
-    analyzer.unsupported_ops_warnings(False)
-    analyzer.uncalled_modules_warnings(False)
-    analyzer.tracer_warnings('none')
-    with torch.no_grad():
-        return int(parameter_count(network)['']), int(analyzer.total())
 
 
 def network_name(stem: str) -> str:

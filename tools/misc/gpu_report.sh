@@ -21,7 +21,7 @@ measure() {
     shift
     [[ -s $out/$name.json ]] && return
     echo "== $name: $*"
-    timeout 300 python tools/analysis_tools/benchmark.py "$@" --json "$out/$name.json" \
+    timeout 600 python tools/analysis_tools/benchmark.py "$@" --json "$out/$name.json" \
         | tee "$out/$name.md" || echo "$name failed" | tee -a "$out/failed.txt"
 }
 

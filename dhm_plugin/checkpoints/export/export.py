@@ -23,7 +23,11 @@ FORMATS = ('mmpretrain', 'torchvision', 'timm', 'onnx')
 
 
 def export(
-    config: str | Path, checkpoint: str | Path, out: str | Path, to: str
+    config: str | Path,
+    checkpoint: str | Path,
+    out: str | Path,
+    to: str,
+    on_step: Callable[[str], None] = lambda step: None,
 ) -> tuple[int, float]:
     """Export a trained network, and check it before the file is moved into place.
 
@@ -35,6 +39,7 @@ def export(
         out (str | Path): Where to. ``.safetensors``, or ``.pth`` or ``.pt`` by
             ``torch.save``; with ``to='onnx'`` ``.onnx``.
         to (str): One of :data:`FORMATS`.
+        on_step (Callable): Told what is done next, in words. Defaults to nothing.
 
     Returns:
         tuple[int, float]: How many images were compared, and the largest difference of
@@ -55,7 +60,9 @@ def export(
             f'be {" or ".join(suffixes)}'
         )
     refuse_to_overwrite(checkpoint, out)
+    on_step('loading the checkpoint')
     trained = load_trained(config, checkpoint)
+    on_step(f'writing for {to}')
     try:
         with written_at_once(out) as temporary:
             if to == 'onnx':
@@ -63,6 +70,7 @@ def export(
                 run = partial(run_onnx, temporary)
             else:
                 run = _write_weights(trained, temporary, to)
+            on_step('comparing the logits')
             return _compare(trained, run, to)
     except ImportError as error:
         raise CheckpointError(

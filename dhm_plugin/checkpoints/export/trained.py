@@ -12,6 +12,7 @@ from torch import nn
 from ...models import DHMClassifier
 from .. import SIDE_BRANCH_PREFIXES, CheckpointError, read_state_dict
 from ..compare import differing_weights
+from .config import load_config
 from .image_shape import image_shape, preprocessor_of
 
 
@@ -61,7 +62,7 @@ def load_trained(config: str | Path, checkpoint: str | Path) -> TrainedNetwork:
             is of a training that lacks the EMA weights that the config asks for.
     """
     try:
-        cfg = Config.fromfile(config)
+        cfg = load_config(config)
         init_default_scope(cfg.get('default_scope', 'mmpretrain'))
         model = MODELS.build({**cfg.model, 'data_preprocessor': preprocessor_of(cfg)})
         shape = image_shape(cfg)

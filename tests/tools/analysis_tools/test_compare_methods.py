@@ -1,4 +1,5 @@
 import csv
+import re
 import shutil
 import signal
 import subprocess
@@ -57,7 +58,8 @@ def test_goes_on_where_it_was_killed(python, inline, tool_env, tmp_path):
     assert [row['epochs'] for row in rows] == ['4', '4']
     assert rows[0]['cosine_stage0_side0_main'] == ''
     assert -1 < float(rows[1]['cosine_stage0_side0_main']) < 1
-    assert '[2/2] resnet20_dhm_1xb64_digits, seed 0: ' in text
+    line = r'^\[2/2\] resnet20_dhm_1xb64_digits, seed 0: [\d.]+ % in \d+ (s|min)$'
+    assert re.search(line, text, re.M)
     assert 'resumed epoch: ' in (run / 'train.log').read_text()
     assert '| resnet20_dhm_1xb64_digits | 1 | ' in (tmp_path / 'results.md').read_text()
     assert (tmp_path / 'results.png').stat().st_size > 5000
@@ -69,10 +71,44 @@ def test_goes_on_where_it_was_killed(python, inline, tool_env, tmp_path):
     python(*command(whole, 4, DHM))
     (row,) = rows_of(whole)
     assert {**row, 'seconds': ''} == {**rows[1], 'seconds': ''}
+    # Only the rows are left. Seen: with max_epochs=1 lr=99 they were given as if they
+    # were of that.
+    alone = tmp_path / 'alone'
+    alone.mkdir()
+    shutil.copy(tmp_path / 'results.csv', alone)
+    options = ('optim_wrapper.optimizer.lr=99', '--seeds', '2')
+    text = inline(*command(alone, 7), *options, code=1)
+    row = f'{alone / "results.csv"}: the row of {PLAIN.stem}, seed 0, '
+    assert f'compare_methods.py: {row}was trained with other settings:\n' in text
+    assert '  optim_wrapper.optimizer.lr: it has 0.05, asked is 99\n' in text
+    assert '  train_cfg.max_epochs: it has 4, asked is 7\n' in text
+    assert 'main - that of' not in text
+    assert [path.name for path in alone.iterdir()] == ['results.csv']
+    assert f'| {PLAIN.stem} | 1 | ' in inline(*command(alone, 4))
     # The trainings that are there were made with other settings.
     (tmp_path / 'results.csv').unlink()
     text = inline(*command(tmp_path, 5), code=1)
     assert 'seed0.py: this training was begun with other settings' in text
+    assert 'train_cfg.max_epochs: it has 4, asked is 5' in text
+
+
+def test_shows_the_rows_as_they_are(inline, tmp_path):
+    study = ROOT / 'configs/studies/digits'
+    shutil.copy(study / 'results.csv', tmp_path)
+    configs = [ROOT / 'configs/dsl/resnet20_dsl_1xb64_digits.py', DHM]
+    inline(COMPARE, PLAIN, *configs, '--out', tmp_path, '--no-train')
+    lines = (tmp_path / 'results.md').read_text().splitlines()
+    # They do not say what they were trained with.
+    text = inline(COMPARE, PLAIN, '--out', tmp_path, code=1)
+    assert 'seed 0, does not say what it was trained with' in text
+    assert lines[:5] == (study / 'results.md').read_text().splitlines()[:5]
+    assert (tmp_path / 'results.png').stat().st_size > 5000
+    options = ('--cfg-options', 'train_cfg.max_epochs=1')
+    text = inline(COMPARE, PLAIN, '--out', tmp_path, '--no-train', *options, code=2)
+    assert '--no-train shows rows as they are: it takes no settings' in text
+    other = ROOT / 'configs/plain/resnet32_1xb128_cifar10.py'
+    text = inline(COMPARE, other, '--out', tmp_path, '--no-train', code=1)
+    assert 'results.csv: has no row of resnet32_1xb128_cifar10' in text
 
 
 def test_the_main_branches_start_equal(python, tmp_path):

@@ -1,6 +1,27 @@
 """The demo, with one epoch a method."""
 
+import demo
+import progress
 from paths import ROOT
+
+
+def test_shows_the_epoch_of_the_running_training(monkeypatch, capsys, tmp_path):
+    def run(log, script, *arguments, watch):
+        for epoch in (3, 25):
+            watch()
+            (tmp_path / 'dhm/last_checkpoint').write_text(f'epoch_{epoch}.pth')
+        watch()
+
+    monkeypatch.setattr(demo, 'run', run)
+    monkeypatch.setattr(progress, 'LINES', 0)
+    with progress.Progress('training', 75) as shown:
+        demo.train('DHM', tmp_path / 'dhm', 25, shown)
+    lines = [line.split(', about')[0] for line in capsys.readouterr().err.splitlines()]
+    assert lines == [
+        'training: DHM, epoch 1 of 25, 67%',
+        'training: DHM, epoch 4 of 25, 71%',
+        'training: DHM, epoch 25 of 25, 100%',
+    ]
 
 
 def test_demo(python, tmp_path):

@@ -5,6 +5,7 @@ import pytest
 import yaml
 from mmengine import Config
 
+import progress
 import zoo
 from paths import ROOT
 
@@ -195,6 +196,14 @@ def test_names_the_config_that_does_not_fit(config, message, tmp_path):
     with pytest.raises(ValueError, match=message) as error:
         zoo.zoo_files(tmp_path)
     assert str(error.value).startswith(f'{path}: ')
+
+
+def test_shows_how_far_it_is(tmp_path, monkeypatch, capsys):
+    small_zoo(tmp_path, '')
+    monkeypatch.setattr(progress, 'LINES', 0)
+    zoo.zoo_files(tmp_path)
+    line = 'counting parameters and FLOPs: resnet20_1xb64_digits, 0%\n'
+    assert capsys.readouterr().err == line
 
 
 @pytest.mark.parametrize('text', [None, 'no table\n', f'{zoo.BEGIN}\n'])

@@ -18,6 +18,7 @@ def test_ema_weights_are_taken(python, build, tmp_path):
     checkpoint, out = tmp_path / 'epoch_1.pth', tmp_path / 'out.pth'
     output = python(EXPORT, config, checkpoint, out, '--to', 'mmpretrain')
     assert f'{out}: the same logits on 4 images, to 0,' in output
+    assert 'loading the checkpoint ...\nwriting for mmpretrain ...\ncomp' in output
     content = torch.load(checkpoint, weights_only=True)
     exported = torch.load(out, weights_only=True)['state_dict']
     raw = content['ema_state_dict']

@@ -42,7 +42,9 @@ def measure(path: str | Path, batch_size: int | None, repeats: int = 15) -> list
         return run
 
     times = in_turns(
-        {name: predict(network) for name, network in networks.items()}, repeats
+        {name: predict(network) for name, network in networks.items()},
+        repeats,
+        what='prediction',
     )
     return [
         {

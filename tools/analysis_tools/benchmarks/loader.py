@@ -13,6 +13,7 @@ from mmpretrain.registry import MODELS
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
+from dhm_plugin.checkpoints.export.config import load_config, type_name
 from dhm_plugin.checkpoints.export.image_shape import image_shape, preprocessor_of
 
 from .synthetic import write_jpegs
@@ -35,14 +36,14 @@ def measure(path: str | Path, repeats: int = 7) -> list[dict]:
     Returns:
         list[dict]: Rows of a table; the first is the reference.
     """
-    cfg = Config.fromfile(path)
+    cfg = load_config(path)
     with tempfile.TemporaryDirectory() as folder:
-        if cfg.train_dataloader.dataset.type == 'InMemoryDataset':
+        if type_name(cfg.train_dataloader.dataset.type) == 'InMemoryDataset':
             number, epochs = SMALL_IMAGES, _small_images(cfg)
         else:
             write_jpegs(Path(folder), JPEGS)
             number, epochs = JPEGS, _files(cfg, Path(folder))
-        times = in_turns(epochs, repeats)
+        times = in_turns(epochs, repeats, what='epoch of images')
         del epochs  # and with them the workers that read the folder
     reference = next(iter(times))
     return [

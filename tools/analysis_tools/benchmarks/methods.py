@@ -6,6 +6,8 @@ from mmengine.config import Config, ConfigDict
 from mmpretrain.registry import MODELS
 from torch import nn
 
+from dhm_plugin.checkpoints.export.config import load_config
+
 METHODS = ('plain', 'dsl', 'dhm')
 
 
@@ -32,7 +34,7 @@ def configs_of(path: str | Path) -> dict[str, Config]:
                 'resnet18_dhm_8xb32_in1k.py, and those of the same recipe in '
                 f'configs/dsl and configs/plain; {twin} is missing'
             )
-        configs[method] = Config.fromfile(twin)
+        configs[method] = load_config(twin)
     return configs
 
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import itertools
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,12 +10,13 @@ from types import SimpleNamespace
 import torch
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper
-from mmpretrain.registry import OPTIM_WRAPPERS
+from mmpretrain.registry import OPTIM_WRAPPERS, OPTIMIZERS
 from mmpretrain.structures import DataSample
 from torch.utils.flop_counter import FlopCounterMode
 
 from dhm_plugin.checkpoints.export.image_shape import image_shape
 from dhm_plugin.engine import ChannelsLastHook, CompileHook
+from progress import track
 
 from .methods import build, configs_of
 from .timing import in_turns
@@ -26,6 +28,8 @@ FLOAT16 = dict(type='AmpOptimWrapper', dtype='float16', loss_scale='dynamic')
 REFERENCE = 'eager float32'
 TOGETHER = 'together'
 COMPILED = 'together, compiled'
+# Of the methods: every side branch has fork_prob 0.5.
+FORKED = 'dhm, forked at 0.5'
 
 
 def switches() -> dict[str, tuple[dict, list]]:
@@ -57,7 +61,8 @@ def measure(path: str | Path, batch_size: int | None, repeats: int = 7) -> dict:
         repeats (int): How often each is timed. Defaults to 7.
 
     Returns:
-        dict: Two tables: ``'switches'``, of DHM, and ``'methods'``.
+        dict: Two tables: ``'switches'``, of DHM, and ``'methods'``, with dynamic
+        forking.
 
     Raises:
         ValueError: If the path is no DHM config with a plain and a DSL twin.
@@ -69,8 +74,10 @@ def measure(path: str | Path, batch_size: int | None, repeats: int = 7) -> dict:
         name: Step(configs['dhm'], batch_size, *settings)
         for name, settings in listed.items()
     }
-    memory = {name: step.memory() for name, step in steps.items()}
-    times = in_turns(steps, repeats)
+    memory = {
+        name: steps[name].memory() for name in track(list(steps), 'memory of a step')
+    }
+    times = in_turns(steps, repeats, what='DHM step')
     rows = [
         {
             'DHM step': name,
@@ -102,7 +109,12 @@ class Step:
         batch_size (int): Images a step.
         wrapper (dict): Options of the optimizer wrapper, over the config's optimizer.
         hooks (list): That change the network before training.
+
+    Attributes:
+        calls (int): Training steps that a call does: 1.
     """
+
+    calls = 1
 
     def __init__(self, cfg: Config, batch_size: int, wrapper: dict, hooks: list) -> None:
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
@@ -110,9 +122,7 @@ class Step:
         self.network = build(cfg.model).to(device).train()
         settings = {**cfg.optim_wrapper.optimizer, 'fused': False}
         settings.update(wrapper.get('optimizer', {}))
-        optimizer = getattr(torch.optim, settings.pop('type'))(
-            self.network.parameters(), **settings
-        )
+        optimizer = OPTIMIZERS.build({**settings, 'params': self.network.parameters()})
         options = {key: value for key, value in wrapper.items() if key != 'optimizer'}
         self.wrapper: OptimWrapper = OPTIM_WRAPPERS.build(
             {'type': 'OptimWrapper', **options, 'optimizer': optimizer}
@@ -154,6 +164,32 @@ class Step:
         return counter.get_total_flops()
 
 
+class EveryFork(Step):
+    """The steps of every combination of forked branches, one after the other.
+
+    Where each branch has ``fork_prob`` 0.5, the combinations are equally likely: the mean
+    of these steps is what training costs.
+
+    Args:
+        cfg (Config): As of :class:`Step`; a DHM config.
+        batch_size (int): Images a step.
+        wrapper (dict): As of :class:`Step`.
+        hooks (list): As of :class:`Step`.
+    """
+
+    def __init__(self, cfg: Config, batch_size: int, wrapper: dict, hooks: list) -> None:
+        super().__init__(cfg, batch_size, wrapper, hooks)
+        neck = self.network.neck
+        forks = list(itertools.product((True, False), repeat=len(neck.branches)))
+        self.calls = len(forks)
+        neck.draw_forks = itertools.cycle(forks).__next__
+
+    def __call__(self) -> None:
+        """Do a step of each combination."""
+        for _ in range(self.calls):
+            super().__call__()
+
+
 def _methods(
     configs: dict[str, Config],
     batch_size: int,
@@ -163,8 +199,12 @@ def _methods(
 ) -> list[dict]:
     """Compare time with arithmetic."""
     steps = {method: Step(cfg, batch_size, *settings) for method, cfg in configs.items()}
-    flops = {method: step.flops() for method, step in steps.items()}
-    times = in_turns(steps, repeats)
+    steps[FORKED] = EveryFork(configs['dhm'], batch_size, *settings)
+    flops = {method: step.flops() / step.calls for method, step in steps.items()}
+    times = {
+        method: of_all.over_calls(steps[method].calls)
+        for method, of_all in in_turns(steps, repeats, what=f'methods, {name}').items()
+    }
     rows = []
     for method in steps:
         arithmetic = flops[method] / flops['plain']

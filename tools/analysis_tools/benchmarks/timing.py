@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from progress import track
+
 
 @dataclass
 class Times:
@@ -27,6 +29,10 @@ class Times:
         low, _, high = statistics.quantiles(self.seconds, n=4)
         return (high - low) / 2 / self.median
 
+    def over_calls(self, calls: int) -> 'Times':
+        """Give the time of one of several calls that were timed as one."""
+        return Times([seconds / calls for seconds in self.seconds])
+
     def over(self, other: 'Times') -> 'Ratio':
         """Compare: how many times as long this one took, repetition by repetition."""
         return Ratio([a / b for a, b in zip(self.seconds, other.seconds)])
@@ -41,7 +47,10 @@ class Ratio(Times):
 
 
 def in_turns(
-    functions: Mapping[str, Callable[[], object]], repeats: int, calls: int = 1
+    functions: Mapping[str, Callable[[], object]],
+    repeats: int,
+    calls: int = 1,
+    what: str = 'timing',
 ) -> dict[str, Times]:
     """Time functions one after the other, again and again.
 
@@ -53,17 +62,17 @@ def in_turns(
             uncounted, or more often where a repetition has several calls.
         repeats (int): How often each is timed.
         calls (int): Calls a repetition, of which the mean is taken. Defaults to 1.
+        what (str): What the progress is shown as. Defaults to ``'timing'``.
 
     Returns:
         dict[str, Times]: Seconds a call.
     """
-    for function in functions.values():
-        for _ in range(calls):
-            function()
     times = {name: Times([]) for name in functions}
-    for _ in range(repeats):
-        for name, function in functions.items():
-            times[name].seconds.append(_seconds(function, calls))
+    turns = [(name, number) for number in range(repeats + 1) for name in functions]
+    for name, number in track(turns, what, lambda turn: turn[0]):
+        seconds = _seconds(functions[name], calls)
+        if number:
+            times[name].seconds.append(seconds)
     return times
 
 

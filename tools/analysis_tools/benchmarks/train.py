@@ -14,13 +14,17 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
+from dhm_plugin.checkpoints import written_at_once
+from dhm_plugin.checkpoints.export.config import load_config, type_name
 from dhm_plugin.checkpoints.export.image_shape import image_shape
+from progress import Progress, run_watched
 
 from .synthetic import write_jpegs
 from .timing import Times
 
 HERE = Path(__file__).parent
 TRAIN = HERE.parents[1] / 'train.py'
+SECONDS = 'seconds.json'
 # Batches of different JPEGs; an epoch repeats them.
 DIFFERENT = 4
 
@@ -39,7 +43,7 @@ def measure(path: str | Path, batch_size: int | None, repeats: int = 5) -> list[
     Raises:
         subprocess.CalledProcessError: If the training fails.
     """
-    cfg = Config.fromfile(path)
+    cfg = load_config(path)
     batch_size = batch_size or cfg.train_dataloader.batch_size
     steps = 200 if torch.cuda.is_available() else 20
     with tempfile.TemporaryDirectory() as folder:
@@ -48,8 +52,17 @@ def measure(path: str | Path, batch_size: int | None, repeats: int = 5) -> list[
         # The training imports this module, for its hook.
         path = os.pathsep.join([str(HERE.parent), os.environ.get('PYTHONPATH', '')])
         environment = {**os.environ, 'PYTHONPATH': path}
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
-        seconds = json.loads((Path(folder) / 'seconds.json').read_text())
+        seconds = Path(folder) / SECONDS
+        with Progress('training', repeats + 1) as progress:
+            code = run_watched(
+                command,
+                lambda: progress.update(_epochs(seconds)),
+                stdout=subprocess.DEVNULL,
+                env=environment,
+            )
+        if code:
+            raise subprocess.CalledProcessError(code, command)
+        seconds = json.loads(seconds.read_text())
     times = {name: Times(values) for name, values in seconds.items()}
     return [
         {
@@ -67,7 +80,7 @@ class BareLoopHook(Hook):
     """After each epoch, run as many steps with nothing around them, and time both.
 
     Args:
-        path (str): The JSON file to write.
+        path (str): The JSON file to write, after each epoch.
     """
 
     priority = 'LOWEST'
@@ -97,9 +110,15 @@ class BareLoopHook(Hook):
             for name, value in seconds.items():
                 self.seconds[name].append(value)
 
-    def after_train(self, runner: Runner) -> None:
-        """Write the times."""
-        self.path.write_text(json.dumps(self.seconds))
+        with written_at_once(self.path) as temporary:
+            temporary.write_text(json.dumps(self.seconds))
+
+
+def _epochs(seconds: Path) -> int:
+    """Count the epochs that the hook has seen, the uncounted first one too."""
+    if not seconds.is_file():
+        return 0
+    return 1 + len(json.loads(seconds.read_text())['bare loop'])
 
 
 def _now() -> float:
@@ -113,7 +132,7 @@ def _synthetic(
 ) -> Path:
     """Write the config with synthetic images in the place of its own."""
     dataset = cfg.train_dataloader.dataset
-    if dataset.type == 'InMemoryDataset':
+    if type_name(dataset.type) == 'InMemoryDataset':
         dataset.dataset = dict(
             type='SyntheticImages',
             number=batch_size * steps,
@@ -131,9 +150,10 @@ def _synthetic(
             cfg[f'{key}_{part}'] = None
     cfg.train_cfg = dict(by_epoch=True, max_epochs=repeats + 1)
     cfg.default_hooks.checkpoint = dict(type='CheckpointHook', interval=-1)
-    hook = dict(type='BareLoopHook', path=str(folder / 'seconds.json'))
+    hook = dict(type='BareLoopHook', path=str(folder / SECONDS))
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
-    cfg.custom_imports.imports.append('benchmarks.train')
+    imports = cfg.get('custom_imports', {}).get('imports', [])
+    cfg.custom_imports = dict(imports=[*imports, 'dhm_plugin', 'benchmarks.train'])
     cfg.work_dir = str(folder / 'work')
     path = folder / 'synthetic.py'
     cfg.dump(path)

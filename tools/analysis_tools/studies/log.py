@@ -1,6 +1,7 @@
-"""Reads the JSON logs of MMEngine."""
+"""Reads what a training has left in its work folder."""
 
 import json
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -32,3 +33,18 @@ def read(work_dir: Path) -> Curves:
     if not points:
         raise ValueError(f'{work_dir}: there is no log in */vis_data/scalars.json')
     return {key: sorted(values.items()) for key, values in points.items()}
+
+
+def last_epoch(work_dir: Path) -> int:
+    """Tell how many epochs a training has done, by its last checkpoint.
+
+    Args:
+        work_dir (Path): As of ``--work-dir``.
+
+    Returns:
+        int: The epochs; 0 where there is no checkpoint of an epoch.
+    """
+    path = work_dir / 'last_checkpoint'
+    name = path.read_text() if path.is_file() else ''
+    match = re.search(r'epoch_(\d+)\.pth$', name)
+    return int(match[1]) if match else 0

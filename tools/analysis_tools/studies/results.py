@@ -9,7 +9,7 @@ from dhm_plugin.checkpoints.files import written_at_once
 FIRST = ('config', 'seed', 'epochs', 'seconds', 'main')
 # The beginnings of the names of what ConsistencyHook measures.
 MEASURES = ('cosine_', 'cka_')
-LAST = ('device', 'dhm_plugin', 'mmpretrain', 'mmengine', 'torch')
+LAST = ('device', 'dhm_plugin', 'mmpretrain', 'mmengine', 'torch', 'settings')
 
 
 def read(path: Path) -> list[dict[str, str]]:

@@ -73,6 +73,8 @@ def _difference(
     if not ours.keys() & theirs.keys():
         return '-'
     mean, half, seeds = paired_difference(ours, theirs)
+    if seeds == 1:  # which gives no interval
+        return f'{mean:+.2f} (1 seed)'
     return f'{mean:+.2f} ± {half:.2f}' + (f' ({seeds} seeds)' if with_seeds else '')
 
 

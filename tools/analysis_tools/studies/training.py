@@ -2,8 +2,8 @@
 
 import copy
 import ctypes
+import json
 import os
-import re
 import shutil
 import signal
 import statistics
@@ -20,6 +20,7 @@ from mmengine.config import Config
 from mmpretrain.registry import MODELS
 
 from dhm_plugin.checkpoints.compare import differing_weights
+from dhm_plugin.checkpoints.export.config import load_config
 from dhm_plugin.checkpoints.files import (
     read_state_dict,
     write_checkpoint,
@@ -29,8 +30,9 @@ from dhm_plugin.models import MultiBranchClsHead
 from dhm_plugin.version import __version__
 from machine import device_name
 
-from .log import read
+from .log import last_epoch, read
 from .results import MEASURES
+from .settings import differences, settings_of
 
 TRAIN = Path(__file__).parents[2] / 'train.py'
 # The mean of all iterations so far, also of those before an interruption.
@@ -79,7 +81,7 @@ class Training:
         Raises:
             ValueError: If the last epoch would not be validated, or there are no epochs.
         """
-        cfg = Config.fromfile(self.config)
+        cfg = load_config(self.config)
         cfg.merge_from_dict(copy.deepcopy(self.options))
         epochs, interval = (
             cfg.train_cfg.get(key, default)
@@ -91,6 +93,10 @@ class Training:
                 f'{interval}; compared is the accuracy after the last epoch, so '
                 'val_interval must divide max_epochs'
             )
+        # Our safe loading of checkpoints; a config with imported classes has no imports.
+        imports = cfg.get('custom_imports', {}).get('imports', [])
+        imports = [imports] if isinstance(imports, str) else imports
+        cfg.custom_imports = dict(imports=[*imports, 'dhm_plugin'])
         cfg.randomness = dict(seed=self.seed)
         # Two checkpoints: MMEngine removes the old one before the new one is written.
         cfg.default_hooks.checkpoint = dict(
@@ -126,12 +132,43 @@ class Training:
         if not path.is_file():
             with written_at_once(path) as temporary:
                 temporary.write_text(text)
-        elif path.read_text() != text:
+        elif differing := differences(load_config(path).to_dict(), cfg):
             raise ValueError(
-                f'{path}: this training was begun with other settings; give the options '
-                'that it was begun with, or another --out'
+                f'{path}: this training was begun with other settings:\n{differing}\n'
+                'Give the options that it was begun with, or another --out'
             )
         return path
+
+    def check(self, rows: Sequence[dict[str, str]]) -> None:
+        """Check that the rows of this config were trained with these settings.
+
+        Args:
+            rows (Sequence[dict[str, str]]): Of the study's CSV file, of any seeds and
+                configs. That consistency was measured where none is asked for, is no
+                other setting.
+
+        Raises:
+            ValueError: If one was trained with others, or does not say with which.
+        """
+        rows = [row for row in rows if row['config'] == self.name]
+        asked = settings_of(self.settings()) if rows else {}
+        for row in rows:
+            of_row = f'the row of {self.name}, seed {row["seed"]},'
+            if not row.get('settings'):
+                raise ValueError(
+                    f'{of_row} does not say what it was trained with, as rows of earlier '
+                    'versions do not. To train, give another --out; for table and plot '
+                    'of the rows as they are, --no-train'
+                )
+            there = json.loads(row['settings'])
+            if not self.consistency:
+                there.get('default_hooks', {}).pop('consistency', None)
+            if differing := differences(there, asked):
+                raise ValueError(
+                    f'{of_row} was trained with other settings:\n{differing}\nGive the '
+                    'settings of the row, or another --out; or, for table and plot of '
+                    'the rows as they are, --no-train'
+                )
 
     def run(self, start: Path, threads: int) -> None:
         """Train with MMPretrain's ``tools/train.py``, or go on where it was stopped.
@@ -144,7 +181,7 @@ class Training:
             RuntimeError: If the training fails; with the end of its log.
         """
         config = self.prepare()
-        checkpoint = self._checkpoint(Config.fromfile(config).train_cfg.max_epochs)
+        checkpoint = self._checkpoint(load_config(config).train_cfg.max_epochs)
         command = [sys.executable, str(TRAIN), str(config)]
         command += ['--work-dir', str(self.work_dir)]
         if checkpoint:
@@ -171,15 +208,10 @@ class Training:
 
     def _checkpoint(self, epochs: int) -> Path | None:
         """Find the checkpoint to go on from; None if there is none."""
-        last = self.work_dir / 'last_checkpoint'
-        names = (
-            re.findall(r'epoch_(\d+)\.pth$', last.read_text()) if last.exists() else []
-        )
-        for epoch in map(int, names):
-            # Resumed after the last epoch, MMEngine would leave out its validation.
-            path = self.work_dir / f'epoch_{min(epoch, epochs - 1)}.pth'
-            return path if path.is_file() else None
-        return None
+        epoch = last_epoch(self.work_dir)
+        # Resumed after the last epoch, MMEngine would leave out its validation.
+        path = self.work_dir / f'epoch_{min(epoch, epochs - 1)}.pth'
+        return path if epoch and path.is_file() else None
 
     def result(self) -> dict:
         """Read what came out: accuracies of the last epoch, consistency on average.
@@ -217,6 +249,7 @@ class Training:
             'mmpretrain': mmpretrain.__version__,
             'mmengine': mmengine.__version__,
             'torch': torch.__version__,
+            'settings': json.dumps(settings_of(self.settings())),
         }
 
 

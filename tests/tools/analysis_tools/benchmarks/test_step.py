@@ -49,3 +49,30 @@ def test_memory_is_what_the_feature_maps_take():
         for size in (256, 1024)
     )
     assert 2 < large / small < 6
+
+
+def test_dynamic_forking_costs_the_mean_of_all_forks():
+    cfg = configs_of(DIGITS)['dhm']
+    forked = step.EveryFork(cfg, 4, step.FUSED, [])
+    before = forked.network.head.fc.weight.clone()
+    forked()
+    assert not torch.equal(forked.network.head.fc.weight, before)
+    each = []
+    for forks in ([False, False], [False, True], [True, False], [True, True]):
+        one = step.Step(cfg, 4, {}, [])
+        one.network.neck.draw_forks = lambda forks=forks: forks
+        each.append(one.flops())
+    plain = step.Step(configs_of(DIGITS)['plain'], 4, {}, []).flops()
+    assert each[0] == plain < each[1] < each[3]
+    assert each[3] == step.Step(cfg, 4, {}, []).flops()
+    assert forked.flops() == sum(each)
+    assert forked.calls == 4
+
+
+def test_the_table_has_a_row_of_dynamic_forking():
+    configs = configs_of(DIGITS)
+    rows = step._methods(configs, 4, 'name', ({}, []), repeats=2)
+    assert [row['method'] for row in rows] == ['plain', 'dsl', 'dhm', step.FORKED]
+    plain, _, dhm, forked = (row['GFLOP a step'] for row in rows)
+    assert plain < forked < dhm
+    assert len(rows[3]['time'].seconds) == 2

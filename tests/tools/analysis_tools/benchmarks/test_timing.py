@@ -2,6 +2,7 @@ import time
 
 import pytest
 
+import progress
 from benchmarks.timing import Ratio, Times, in_turns
 
 
@@ -12,6 +13,13 @@ def test_takes_turns_and_warms_up():
     )
     assert ''.join(calls) == 'aabb' + 3 * 'aabb'
     assert [len(t.seconds) for t in times.values()] == [3, 3]
+
+
+def test_shows_what_is_timed(monkeypatch, capsys):
+    monkeypatch.setattr(progress, 'LINES', 0)
+    in_turns({'a': int, 'b': int}, 1, what='steps')
+    lines = [line.split(', about')[0] for line in capsys.readouterr().err.splitlines()]
+    assert lines == ['steps: a, 0%', 'steps: b, 25%', 'steps: a, 50%', 'steps: b, 75%']
 
 
 def test_measures_seconds_a_call():
@@ -28,3 +36,7 @@ def test_median_spread_and_ratio():
     assert ratio.seconds == [2.0, 2.0, 2.0, 2.0, 10.0]
     assert str(ratio).startswith('2.00 ± ')
     assert slow.spread == pytest.approx((54 - 3) / 2 / 6)
+
+
+def test_of_several_calls_timed_as_one():
+    assert Times([4.0, 8.0]).over_calls(4).seconds == [1.0, 2.0]

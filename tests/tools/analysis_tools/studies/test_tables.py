@@ -13,6 +13,12 @@ def test_table(rows):
     assert len(lines) == 4
 
 
+def test_one_seed_has_no_interval(rows):
+    of_one = [row for row in rows if row['seed'] == '0']
+    line = table(of_one, ['plain', 'dhm']).splitlines()[-1]
+    assert line == '| dhm | 1 | 92.00 | 80.00 | 93.00 | +2.00 (1 seed) |'
+
+
 def test_consistency_table(tmp_path, versions):
     path = tmp_path / 'results.csv'
     for config, cosines in (('plain', ()), ('dsl', (0.1, 0.3)), ('dhm', (0.4, 0.4))):
@@ -31,6 +37,8 @@ def test_consistency_table(tmp_path, versions):
         '| cosine_stage0_side0_main | 0.20 ± 0.14 | 0.40 ± 0.00 | +0.20 ± 1.27 |',
     ]
     assert consistency_table(rows, ['plain']) == ''
+    line = consistency_table(rows[:3], configs).splitlines()[-1]
+    assert line == '| cosine_stage0_side0_main | 0.10 | 0.40 | +0.30 (1 seed) |'
     # Without a common seed there is nothing to compare.
     apart = [row for row in rows if (row['config'], row['seed']) != ('dsl', '0')]
     apart = [row for row in apart if (row['config'], row['seed']) != ('dhm', '1')]

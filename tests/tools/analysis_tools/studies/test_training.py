@@ -1,9 +1,12 @@
+import json
+
 import pytest
 import torch
 from mmengine.config import Config
 
 from dhm_plugin.checkpoints import read_state_dict
 from paths import ROOT
+from studies.settings import settings_of
 from studies.training import Training, initial_weights
 
 PLAIN = ROOT / 'configs/plain/resnet20_1xb64_digits.py'
@@ -33,13 +36,6 @@ def test_goes_on_from(last, kept, found, tmp_path):
     assert training._checkpoint(4) == expected
 
 
-def test_half_a_name_is_none(tmp_path):
-    training = Training(DHM, 0, tmp_path)
-    training.work_dir.mkdir(parents=True)
-    (training.work_dir / 'last_checkpoint').write_text('')
-    assert training._checkpoint(4) is None
-
-
 def test_the_whole_config_is_written(tmp_path):
     options = {'train_cfg.max_epochs': 7, 'param_scheduler.1.end': 7}
     path = Training(DHM, 3, tmp_path, options, consistency=5).prepare()
@@ -55,11 +51,38 @@ def test_the_whole_config_is_written(tmp_path):
     assert cfg.train_dataloader == reference.train_dataloader
     # The same settings go on, others are refused.
     assert Training(DHM, 3, tmp_path, options, consistency=5).prepare() == path
-    with pytest.raises(ValueError, match='was begun with other settings'):
+    with pytest.raises(ValueError, match='was begun with other settings') as error:
         Training(DHM, 3, tmp_path, options).prepare()
+    assert 'default_hooks.logger.interval: it has 5, asked is 10\n' in str(error.value)
     plain = Training(PLAIN, 3, tmp_path, options, consistency=5).settings()
     assert 'consistency' not in plain.default_hooks
     assert plain.default_hooks.logger.interval == 5
+
+
+def test_rows_are_of_the_same_settings(tmp_path):
+    options = {'train_cfg.max_epochs': 7}
+    training = Training(DHM, 3, tmp_path, options, consistency=5)
+    settings = json.dumps(settings_of(training.settings()))
+    row = {'config': DHM.stem, 'seed': '0', 'settings': settings}
+    training.check([row, {'config': 'another', 'seed': '0'}])
+    # What was measured beside the training is nothing that differs; unless it is asked.
+    Training(DHM, 0, tmp_path, {**options, 'default_hooks.logger.interval': 9}).check(
+        [row]
+    )
+    other = {'train_cfg.max_epochs': 1, 'optim_wrapper.optimizer.lr': 99.0}
+    for changed, consistency, name, had, asked in (
+        (other, 0, 'train_cfg.max_epochs', '7', '1'),
+        (other, 5, 'optim_wrapper.optimizer.lr', '0.05', '99.0'),
+        (options, 3, 'default_hooks.consistency.interval', '5', '3'),
+    ):
+        with pytest.raises(ValueError, match='was trained with other settings') as error:
+            Training(DHM, 3, tmp_path, changed, consistency).check([row])
+        assert f'  {name}: it has {had}, asked is {asked}\n' in str(error.value)
+    with pytest.raises(ValueError, match='seed 0, does not say what it was trained with'):
+        training.check([{**row, 'settings': ''}])
+    del row['settings']
+    with pytest.raises(ValueError, match='of the rows as they are, --no-train'):
+        training.check([row])
 
 
 def test_initial_weights_are_drawn_once(tmp_path):
