@@ -4,6 +4,7 @@ import os
 import random
 import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -15,6 +16,23 @@ from mmpretrain.registry import MODELS
 
 import dhm_plugin  # noqa: F401
 from paths import ROOT
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _plain_config_texts():
+    """Leave out yapf: laying out its config is most of a short training's time.
+
+    One stack has the function in MMEngine's module, the other imports it at each use.
+    """
+    with (
+        mock.patch('yapf.yapflib.yapf_api.FormatCode', as_it_is),
+        mock.patch('mmengine.config.config.FormatCode', as_it_is, create=True),
+    ):
+        yield
+
+
+def as_it_is(text, **style):
+    return text, False
 
 
 @pytest.fixture(autouse=True)
