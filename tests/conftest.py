@@ -35,6 +35,14 @@ def as_it_is(text, **style):
     return text, False
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Studies, benchmarks and the zoo's generator only call what the stack has."""
+    for item in items:
+        if item.path.is_relative_to(ROOT / 'tests/tools/analysis_tools'):
+            item.add_marker('one_stack')
+
+
 @pytest.fixture(autouse=True)
 def _known_state():
     """Build as the runner does, quietly, and with the same random numbers each time."""
