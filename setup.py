@@ -68,6 +68,7 @@ setup(
         'test': [
             'setuptools>=70.1',
             'pytest',
+            'pytest-cov',
             'pytest-xdist',
             'ruff',
             'scikit-learn',

@@ -4,6 +4,7 @@ import os
 import random
 import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -18,6 +19,31 @@ from paths import ROOT
 
 # They have no doctests, and several modules of one name cannot be imported.
 collect_ignore_glob = ['**/conftest.py']
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _plain_config_texts():
+    """Leave out yapf: laying out its config is most of a short training's time.
+
+    One stack has the function in MMEngine's module, the other imports it at each use.
+    """
+    with (
+        mock.patch('yapf.yapflib.yapf_api.FormatCode', as_it_is),
+        mock.patch('mmengine.config.config.FormatCode', as_it_is, create=True),
+    ):
+        yield
+
+
+def as_it_is(text, **style):
+    return text, False
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Studies, benchmarks and the zoo's generator only call what the stack has."""
+    for item in items:
+        if item.path.is_relative_to(ROOT / 'tests/tools/analysis_tools'):
+            item.add_marker('one_stack')
 
 
 @pytest.fixture(autouse=True)

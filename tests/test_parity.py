@@ -64,7 +64,16 @@ def assert_logits(logits, reference):
         assert_close((z * noise).sum(), expected['dot'])
 
 
-@pytest.mark.parametrize('arch', CONFIGS)
+@pytest.mark.parametrize(
+    'arch',
+    [
+        # MMPretrain's ResNet and one of our backbones on both stacks.
+        arch
+        if arch in ('resnet18', 'cifar_resnet32')
+        else pytest.param(arch, marks=pytest.mark.one_stack)
+        for arch in CONFIGS
+    ],
+)
 def test_parity(arch, build):
     """With the authors' smoothing; and without it, what smoothing moves."""
     reference = json.loads((DATA / f'{arch}.json').read_text())

@@ -156,6 +156,7 @@ def test_models_by_name(python, installed):
     ]
 
 
+@pytest.mark.one_stack
 def test_converter(python, installed, tmp_path):
     tool = installed / 'dhm_plugin/.mim/tools/model_converters/official_to_dhm.py'
     assert '--reverse' in python(tool, '--help')

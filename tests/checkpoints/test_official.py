@@ -1,4 +1,6 @@
+import functools
 import json
+from unittest import mock
 
 import pytest
 import torch
@@ -33,6 +35,13 @@ REFERENCES = {
     'cifar_densenet_bc_100_12': 'densenet-bc100-12_dhm_1xb64_cifar100',
 }
 CIFAR = sorted(path.stem for path in official_module.CONFIGS.glob('*_cifar10.py'))
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _every_network_is_built_once():
+    build = functools.cache(build_without_weights)
+    with mock.patch.object(official_module, 'build_without_weights', build):
+        yield
 
 
 def official_weights(depth, classes=1000):
@@ -90,6 +99,7 @@ def test_finds_every_architecture(depth):
     assert back == weights
 
 
+@pytest.mark.one_stack
 @pytest.mark.parametrize('config', CIFAR)
 def test_every_cifar_architecture_in_and_out(config):
     model = build_without_weights(official_module.CONFIGS / f'{config}.py', 10)
@@ -113,6 +123,7 @@ def test_the_weights_load_as_they_are(build):
         assert torch.equal(other.state_dict()[key], value)
 
 
+@pytest.mark.one_stack
 def test_names_the_nearest_and_the_first_difference():
     weights = official_weights(50)
     del weights['layer3_head2.2.conv1.weight']
@@ -126,12 +137,14 @@ def test_names_the_nearest_and_the_first_difference():
         official_to_dhm(weights)
 
 
+@pytest.mark.one_stack
 def test_refuses_a_plain_network():
     plain = {k: v for k, v in official_weights(18).items() if 'head' not in k}
     with pytest.raises(CheckpointError, match=r'nearest is resnet18.*fc_head1.bias'):
         official_to_dhm(plain)
 
 
+@pytest.mark.one_stack
 @pytest.mark.parametrize(
     'weights',
     [

@@ -48,6 +48,7 @@ def path_of(arch, method, dataset):
     return CONFIGS / method / f'{arch}{method_name}_1xb{batch}_{dataset}.py'
 
 
+@pytest.mark.one_stack
 @EVERY
 def test_side_branches(arch):
     model = build_without_weights(path_of(arch, 'dhm', 'cifar100'), 100)
@@ -108,6 +109,7 @@ def test_recipe(arch, dataset, method):
     np.testing.assert_allclose(rates, 0.1 * np.array(factors))
 
 
+@pytest.mark.one_stack
 @pytest.mark.parametrize('arch', [arch for arch in BLOCKS if arch not in GIANTS])
 @pytest.mark.parametrize('method', METHODS)
 def test_trains_a_step(arch, method):
@@ -120,6 +122,7 @@ def test_trains_a_step(arch, method):
     assert all(p.grad is not None for p in model.parameters())
 
 
+@pytest.mark.one_stack
 @pytest.mark.parametrize('arch', GIANTS)
 def test_giants_run(arch):
     model = MODELS.build(Config.fromfile(path_of(arch, 'dhm', 'cifar10')).model)
