@@ -46,6 +46,10 @@ RUN_BY = {
     ('compare_methods.py', '--consistency', '--out', '--seeds'): COMPARE,
     ('compare_methods.py', '--cfg-options', '--consistency', '--out', '--seeds'): COMPARE,
     ('demo.py', '--epochs', '--out'): DEMO,
+    ('get_flops.py',): (
+        'tests/tools/analysis_tools/test_get_flops.py'
+        '::test_the_deployed_network_has_the_plain_parameters'
+    ),
     ('update_zoo.py',): (
         'tests/tools/analysis_tools/test_update_zoo.py::test_writes_and_checks'
     ),
