@@ -10,7 +10,7 @@ $(error STACK=$(STACK): it must be openmmlab or onedl)
 endif
 BIN := $(VENV)/bin
 # The first stack reports the coverage. The fork's leaves out what is the same on both.
-TESTS_openmmlab := --cov
+TESTS_openmmlab := --cov=dhm_plugin
 TESTS_onedl := -m 'not one_stack'
 
 .PHONY: demo test lint install

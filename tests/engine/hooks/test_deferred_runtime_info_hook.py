@@ -38,7 +38,7 @@ class Fetches(TorchDispatchMode):
 
 
 def test_one_fetch_a_line_of_the_log(train):
-    options = {'default_hooks.logger.interval': 3, 'train_dataloader.batch_size': 240}
+    options = {'default_hooks.logger.interval': 3, 'train_dataloader.batch_size': 120}
     fetches = []
     for hook in ({}, DEFERRED):
         with Fetches() as counted:
