@@ -17,9 +17,6 @@ from mmpretrain.registry import MODELS
 import dhm_plugin  # noqa: F401
 from paths import ROOT
 
-# They have no doctests, and several modules of one name cannot be imported.
-collect_ignore_glob = ['**/conftest.py']
-
 
 @pytest.fixture(scope='session', autouse=True)
 def _plain_config_texts():
