@@ -73,6 +73,7 @@ def test_a_method_changes_the_model_alone(depth):
     assert {key for key in plain if plain[key] != dsl[key]} == {'model'}
     assert {key for key in plain if plain[key] != dhm[key]} == {'model'}
     assert dhm['model']['head'].pop('mimicking_loss') == dict(type='MimickingLoss')
+    assert dsl['model']['head'].pop('mimicking_loss') is None
     assert dhm == dsl
 
 

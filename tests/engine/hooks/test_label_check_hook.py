@@ -103,8 +103,6 @@ def test_stops_before_the_first_iteration(train, monkeypatch):
 
     load = Digits.load_data_list
     monkeypatch.setattr(Digits, 'load_data_list', several)
-    dataset = {
-        'train_dataloader.dataset': dict(_delete_=True, type='Digits', split='train')
-    }
+    dataset = dict(_delete_=True, type='Digits', split='train')
     with pytest.raises(ValueError, match=r'image 5 has 2 labels, \[0, 1\]'):
         train('several', **{'train_dataloader.dataset': dataset})

@@ -182,6 +182,7 @@ class EveryFork(Step):
         neck = self.network.neck
         forks = list(itertools.product((True, False), repeat=len(neck.branches)))
         self.calls = len(forks)
+        neck.fork_probs = [0.5] * len(neck.branches)
         neck.draw_forks = itertools.cycle(forks).__next__
 
     def __call__(self) -> None:
