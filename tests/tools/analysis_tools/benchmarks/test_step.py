@@ -60,6 +60,7 @@ def test_dynamic_forking_costs_the_mean_of_all_forks():
     each = []
     for forks in ([False, False], [False, True], [True, False], [True, True]):
         one = step.Step(cfg, 4, {}, [])
+        one.network.neck.fork_probs = [0.5, 0.5]
         one.network.neck.draw_forks = lambda forks=forks: forks
         each.append(one.flops())
     plain = step.Step(configs_of(DIGITS)['plain'], 4, {}, []).flops()
