@@ -14,7 +14,7 @@ MultiBranchClsHead   pooled features -> logits and classification loss of each
 MimickingLoss        logits of all branches -> mimicking loss of each
 ==================== ============================================================
 
-In evaluation only the main branch runs.
+In evaluation the main branch alone runs, unless another one is asked for.
 """
 
 from .compat import add_to_model_hub, load_checkpoints_safely

@@ -27,17 +27,19 @@ def checked_arguments(cls: type) -> type:
     def checked_init(self: object, *args: object, **kwargs: object) -> None:
         for key in kwargs:
             if key not in signature.parameters:
-                raise TypeError(f'{cls.__name__}: {unknown(key, signature.parameters)}')
+                raise TypeError(
+                    f'{cls.__name__}: {unknown_argument(key, signature.parameters)}'
+                )
         init(self, *args, **kwargs)
 
-    # That of ``object.__init__`` would not say that it takes nothing.
+    # Without an ``__init__`` of its own, a class would show ``(*args, **kwargs)``.
     own = inspect.Parameter('self', inspect.Parameter.POSITIONAL_ONLY)
     checked_init.__signature__ = signature.replace(parameters=[own, *parameters])
     cls.__init__ = checked_init
     return cls
 
 
-def unknown(key: str, known: Iterable[str]) -> str:
+def unknown_argument(key: str, known: Iterable[str]) -> str:
     """Say that there is no such key, and which one was probably meant.
 
     Args:
@@ -49,7 +51,7 @@ def unknown(key: str, known: Iterable[str]) -> str:
         that there are if none is near.
 
     Example:
-        >>> unknown('intervall', ['interval', 'priority'])
+        >>> unknown_argument('intervall', ['interval', 'priority'])
         "there is no 'intervall'; did you mean 'interval'?"
     """
     known = list(known)

@@ -1,4 +1,4 @@
-"""Hooks and optimizer wrappers."""
+"""What a training runs beside the network: hooks and optimizer wrappers."""
 
 from .hooks import *  # noqa: F403
 from .optim import *  # noqa: F403

@@ -1,4 +1,4 @@
-"""Metrics."""
+"""Metrics of every branch."""
 
 from .branch_accuracy import BranchAccuracy
 from .branch_losses import BranchLosses

@@ -7,7 +7,7 @@ from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
 
 from ..checked_arguments import checked_arguments
-from .branch_logits import ENSEMBLE, branch_logits
+from .branch_logits import ENSEMBLE, branch_logits, means
 
 
 @METRICS.register_module()
@@ -19,7 +19,7 @@ class BranchAccuracy(BaseMetric):
     ``branch/main_top1``, ``branch/side0_top1``, ..., ``branch/ensemble_top1``, in
     percent; several processes count each image once.
 
-    The side branches must run in evaluation:
+    All branches must run in evaluation:
     ``model = dict(neck=dict(eval_branches=True))``.
 
     Args:
@@ -77,7 +77,4 @@ class BranchAccuracy(BaseMetric):
         Returns:
             dict[str, float]: Accuracies in percent.
         """
-        return {
-            name: 100 * sum(result[name] for result in results) / len(results)
-            for name in results[0]
-        }
+        return {name: 100 * share for name, share in means(results).items()}

@@ -47,3 +47,18 @@ def branch_logits(metric: str, data_samples: Sequence[dict]) -> BranchLogits:
     labels = torch.cat([sample['gt_label'] for sample in data_samples])
     names = tuple(data_samples[0]['branch_names'])
     return BranchLogits(names, stacked, labels.to(stacked.device))
+
+
+def means(results: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Average over all images.
+
+    Args:
+        results (Sequence[dict[str, float]]): One an image, all with the same names.
+
+    Returns:
+        dict[str, float]: The mean by name.
+    """
+    return {
+        name: sum(result[name] for result in results) / len(results)
+        for name in results[0]
+    }

@@ -10,7 +10,7 @@ from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
 
 from ..checked_arguments import checked_arguments
-from .branch_logits import ENSEMBLE, branch_logits
+from .branch_logits import ENSEMBLE, branch_logits, means
 
 
 @METRICS.register_module()
@@ -27,7 +27,7 @@ class BranchLosses(BaseMetric):
     All are means over the images, at temperature 1 and without weights; several processes
     count each image once.
 
-    The side branches must run in evaluation:
+    All branches must run in evaluation:
     ``model = dict(neck=dict(eval_branches=True))``.
 
     Args:
@@ -79,7 +79,4 @@ class BranchLosses(BaseMetric):
         Returns:
             dict[str, float]: Losses in nats.
         """
-        return {
-            name: sum(result[name] for result in results) / len(results)
-            for name in results[0]
-        }
+        return means(results)

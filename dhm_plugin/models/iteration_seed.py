@@ -7,7 +7,9 @@ from mmengine.logging import MessageHub
 
 
 class IterationSeed:
-    """A seed for each training iteration, of the training's seed and the iteration alone.
+    """A seed for each training iteration, from the training's seed and the iteration.
+
+    Of several calls in an iteration each gets its own.
 
     Args:
         each_process (bool): Whether every process has its own. Defaults to False: all
@@ -17,11 +19,11 @@ class IterationSeed:
     def __init__(self, each_process: bool = False) -> None:
         self.each_process = each_process
         self._iteration, self._calls = -1, 0
-        self._own, self._first = None, 0
+        self._own_seed, self._first_seed = None, 0
 
-    def sequence(self) -> np.random.SeedSequence:
-        """Give the seed of the present iteration; of each call in it, another one."""
-        # Without a runner, or where an iteration has several batches, calls are counted.
+    def next_sequence(self) -> np.random.SeedSequence:
+        """Give the seed of this call in the present iteration."""
+        # Without a runner there is one iteration: the calls are what differs.
         iteration = MessageHub.get_current_instance().runtime_info.get('iter', 0)
         self._calls = self._calls + 1 if iteration == self._iteration else 0
         self._iteration = iteration
@@ -32,10 +34,10 @@ class IterationSeed:
         return np.random.SeedSequence((*start, iteration, self._calls))
 
     def _seed_of_the_first_process(self) -> int:
-        """Ask once: with MMEngine's ``diff_rank_seed`` every process has its own."""
-        if self._own != torch.initial_seed():
-            self._own = torch.initial_seed()
-            first = torch.tensor(self._own & (2**63 - 1))
+        """Ask when one's own is new: ``diff_rank_seed`` of MMEngine makes them differ."""
+        if self._own_seed != torch.initial_seed():
+            self._own_seed = torch.initial_seed()
+            first = torch.tensor(self._own_seed & (2**63 - 1))
             dist.broadcast(first)
-            self._first = int(first)
-        return self._first
+            self._first_seed = int(first)
+        return self._first_seed

@@ -17,7 +17,7 @@ def numbers(seed, hub, iterations):
     drawn = []
     for iteration in iterations:
         hub.update_info('iter', iteration)
-        drawn.append(int(seed.sequence().generate_state(1)[0]))
+        drawn.append(int(seed.next_sequence().generate_state(1)[0]))
     return drawn
 
 

@@ -1,4 +1,4 @@
-"""Transforms."""
+"""Transforms: loading, and loading with a crop."""
 
 from .load_random_resized_crop import LoadRandomResizedCrop
 from .load_readable_image import LoadReadableImage

@@ -1,4 +1,4 @@
-"""Hooks."""
+"""Hooks: checks, logs of the branches, memory layout, compiling."""
 
 from .branch_charts_hook import BranchChartsHook
 from .channels_last_hook import ChannelsLastHook

@@ -8,7 +8,7 @@ from mmpretrain.registry import HOOKS
 
 from ...checked_arguments import checked_arguments
 
-# What belongs into one chart: its title, and a pattern of names and their labels.
+# By title of a chart: the pattern of what is in it, whose group is the label there.
 CHARTS = {
     'cross-entropy': 'loss_ce_(.+)',
     'mimicking loss': 'loss_mimic_(.+)',

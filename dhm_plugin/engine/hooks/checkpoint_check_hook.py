@@ -31,8 +31,8 @@ class CheckpointCheckHook(Hook):
     - To resume or to test, everything must be there. A test that runs no side branch does
       not need theirs.
     - To start a new training from it (``load_from``), head and neck may be other ones, as
-      in fine-tuning, but the backbone must be the same: of the weights of convolutions
-      and linear layers that either has, at least three quarters must fit.
+      in fine-tuning, but the backbone must be the same: of the weights of two or more
+      dimensions that either has, at least three quarters must fit.
 
     Keys are compared as they are in the file, but for ``module.`` before all of them.
 
@@ -93,12 +93,12 @@ def _check_backbone(network: nn.Module, found: Mapping[str, torch.Tensor]) -> No
         for weights in (found, dict(network.named_parameters()))
     )
     differing = differing_weights(of_file, expected)
-    either = len({*of_file, *expected})
-    if len(differing) > _MAY_DIFFER * either:
+    total = len({*of_file, *expected})
+    if len(differing) > _MAY_DIFFER * total:
         keys = '' if of_file else f'; none of its keys, such as {next(iter(found))}, does'
         raise ValueError(
-            f'load_from: the checkpoint has another backbone than the config: '
-            f'{len(differing)} of {either} convolutions and linear layers differ, the '
+            'load_from: the checkpoint has another backbone than the config: '
+            f'{len(differing)} of {total} weights differ (norm layers not counted), the '
             f'first: {"; ".join(differing[:3])}. Load one of the same backbone; its keys '
             f'must begin with {BACKBONE}{keys}'
         )

@@ -19,7 +19,9 @@ from ..utils import network_of
 @HOOKS.register_module()
 @checked_arguments
 class CompileHook(Hook):
-    """Compile backbone, side branches, classifiers and losses for training.
+    """Compile backbone, side branches and losses for training.
+
+    Of an ``ImageClassifier`` without side branches, the backbone.
 
     Each is compiled once, for the shape of the first training batch; the losses, where
     branches are forked at random, once for each set of branches (of up to 8 sets:

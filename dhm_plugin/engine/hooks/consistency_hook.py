@@ -22,9 +22,9 @@ class ConsistencyHook(Hook):
 
     - ``cosine_stage0_side0_main``: the cosine between the gradients that the losses of
       side0 and of the main branch (cross-entropy and mimicking loss) send into the
-      parameters of the backbone up to the first fork; ``stage1``: between the first and
-      the second fork, and so on. 1: the branches pull in the same direction, 0: they
-      ignore each other, -1: they work against each other.
+      parameters of the backbone up to its first feature map; ``stage1``: between the
+      first and the second map, and so on. 1: the branches pull in the same direction,
+      0: they ignore each other, -1: they work against each other.
     - ``cosine_ce_stage0_side0_main``: the same for their cross-entropies alone.
     - ``cka_side0_main``: the linear centered kernel alignment of their pooled features,
       from 0 (unrelated) to 1 (the same up to rotation and scale).
@@ -39,7 +39,8 @@ class ConsistencyHook(Hook):
     each loss of each branch and for each fork, and the memory of an iteration in float32.
 
     Source: Li & Chen, *Dynamic Hierarchical Mimicking Towards Consistent Optimization
-    Objectives*, CVPR 2020, for the idea; :func:`dhm_plugin.engine.consistency.cka`.
+    Objectives*, CVPR 2020, for the idea; for CKA see
+    :func:`dhm_plugin.engine.consistency.cka`.
 
     Args:
         interval (int): Iterations between two measurements. An epoch that has fewer is

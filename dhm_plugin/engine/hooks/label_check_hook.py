@@ -24,13 +24,15 @@ class LabelCheckHook(Hook):
             labels where branches mimic one another; it names the first such image.
     """
 
+    _val_checked = False
+
     def before_train(self, runner: Runner) -> None:
         """Look at every label of the training data."""
         self._check(runner, 'train')
 
     def before_val(self, runner: Runner) -> None:
         """Look at every label of the validation data, the first time."""
-        if not hasattr(self, '_val_checked'):
+        if not self._val_checked:
             self._check(runner, 'val')
         self._val_checked = True
 

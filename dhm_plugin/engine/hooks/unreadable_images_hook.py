@@ -23,14 +23,16 @@ class UnreadableImagesHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Find the loading transforms."""
-        self._loaders = list(_loaders(runner.train_dataloader.dataset))
+        self._loading_transforms = list(
+            _loading_transforms(runner.train_dataloader.dataset)
+        )
         self._skipped_before = 0
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Log the number of this epoch."""
-        if not self._loaders:
+        if not self._loading_transforms:
             return
-        skipped = sum(loader.num_skipped for loader in self._loaders)
+        skipped = sum(loader.num_skipped for loader in self._loading_transforms)
         count = torch.tensor(skipped - self._skipped_before)
         self._skipped_before = skipped
         dist.all_reduce(count)
@@ -44,11 +46,11 @@ class UnreadableImagesHook(Hook):
             )
 
 
-def _loaders(dataset) -> Iterator[LoadReadableImage]:
+def _loading_transforms(dataset) -> Iterator[LoadReadableImage]:
     """Find the loading transforms of a data set, through any wrappers."""
     for transform in getattr(getattr(dataset, 'pipeline', None), 'transforms', ()):
         if isinstance(transform, LoadReadableImage):
             yield transform
     wrapped = getattr(dataset, 'dataset', None)
     for inner in getattr(dataset, 'datasets', [wrapped] if wrapped else []):
-        yield from _loaders(inner)
+        yield from _loading_transforms(inner)

@@ -1,4 +1,4 @@
-"""Optimizer wrappers."""
+"""Optimizer wrappers: mixed precision."""
 
 from .bfloat16_optim_wrapper import BFloat16OptimWrapper
 

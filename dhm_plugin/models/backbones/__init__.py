@@ -1,4 +1,4 @@
-"""Backbones."""
+"""Backbones: the networks for small images."""
 
 from .cifar_densenet import CIFARDenseNet
 from .cifar_resnet import CIFARResNet

@@ -1,4 +1,4 @@
-"""Classifiers."""
+"""Classifiers: the network with its side branches, and without them."""
 
 from .dhm_classifier import DHMClassifier
 

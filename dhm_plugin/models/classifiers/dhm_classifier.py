@@ -20,9 +20,9 @@ from .early_exit import maps_of, not_needed_for, without
 class DHMClassifier(ImageClassifier):
     """Image classifier whose side branches and main branch learn from one another.
 
-    In training every branch runs and gets its losses; in evaluation the main branch
-    alone, which is the plain network: ``backbone.*`` and ``head.fc.*`` of a checkpoint
-    load into the stock ``ImageClassifier``.
+    In training every branch that is forked runs and gets its losses. In evaluation, by
+    default, the main branch alone runs. It is the plain network: ``backbone.*`` and
+    ``head.fc.*`` of a checkpoint load into the stock ``ImageClassifier``.
 
     Source: Li & Chen, *Dynamic Hierarchical Mimicking Towards Consistent Optimization
     Objectives*, CVPR 2020.
@@ -183,10 +183,7 @@ class DHMClassifier(ImageClassifier):
     def _side_logits(self, inputs: torch.Tensor) -> torch.Tensor:
         index = self.head.branch_names.index(self.predict_with)
         maps = without(self.backbone, self._not_run)(inputs)
-        (feat,) = self.neck.pool(
-            (self.neck.branches[index](maps[self.neck.forks[index]]),)
-        )
-        return self.head.side_fcs[index](feat)
+        return self.head.side_fcs[index](self.neck.side_feature(index, maps))
 
     @property
     def evaluates_side_branches(self) -> bool:

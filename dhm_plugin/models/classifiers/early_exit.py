@@ -74,7 +74,7 @@ def not_needed_for(backbone: nn.Module, index: int) -> list[str]:
         index (int): Which of its maps.
 
     Returns:
-        list[str]: Names of modules for :func:`without`, the outermost ones. None if the
+        list[str]: Names of modules for :func:`without`, the outermost ones. Empty if the
         map cannot be had without them, as where it is not the output of one module.
     """
     events: list[tuple[str, object]] = []
@@ -98,6 +98,7 @@ def not_needed_for(backbone: nn.Module, index: int) -> list[str]:
     ends = [i for i, (_, output) in enumerate(events) if output is feature_map]
     if not ends:
         return []
+    # What has begun before holds the map's module, or was needed for the map.
     earlier = {name for name, _ in events[: ends[-1] + 1]}
     later = dict.fromkeys(name for name, _ in events if name not in earlier)
     names = [

@@ -143,6 +143,6 @@ class CropFlipPreprocessor(BatchPreprocessor):
     def _random(self, device: torch.device) -> torch.Generator:
         if self._generator is None or self._generator.device != device:
             self._generator = torch.Generator(device)
-        (seed,) = self._seed.sequence().generate_state(1, np.uint64)
+        (seed,) = self._seed.next_sequence().generate_state(1, np.uint64)
         self._generator.manual_seed(int(seed) >> 1)
         return self._generator

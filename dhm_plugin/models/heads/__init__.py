@@ -1,4 +1,4 @@
-"""Heads."""
+"""Heads: a classifier for each branch, and the losses of all."""
 
 from .multi_branch_cls_head import MultiBranchClsHead
 

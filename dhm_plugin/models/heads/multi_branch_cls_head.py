@@ -23,9 +23,11 @@ class MultiBranchClsHead(LinearClsHead):
     with the mimicking loss it is Dynamic Hierarchical Mimicking (DHM):
 
     .. math::
-        L = \sum_i CE(z_i, y) + \alpha T^2 \sum_{i \ne j} KL(p_j \,\|\, p_i)
+        L = \sum_i CE(z_i, y) + \alpha T^2 \sum_{i \ne j} KL(p_j \,\|\, p_i), \quad
+        p_i = softmax(z_i / T)
 
-    The main branch's classifier keeps the stock name ``fc``; it alone predicts.
+    where a teacher :math:`p_j` is detached. The main branch's classifier keeps the stock
+    name ``fc``.
 
     Args:
         num_classes (int): Number of classes.
@@ -111,7 +113,9 @@ class MultiBranchClsHead(LinearClsHead):
     def objective(
         self, logits: dict[str, torch.Tensor], target: torch.Tensor
     ) -> dict[str, torch.Tensor]:
-        """Compute the total objective, of tensors alone: its terms, branch by branch.
+        """Compute the terms of the objective L, whose sum is minimized.
+
+        MMEngine adds them up. What lies in here is tensors alone.
 
         Args:
             logits (dict[str, torch.Tensor]): Of :meth:`branch_logits`.
@@ -120,7 +124,7 @@ class MultiBranchClsHead(LinearClsHead):
 
         Returns:
             dict[str, torch.Tensor]: ``loss_ce_main``, ... and, with a mimicking loss,
-            ``loss_mimic_main``, ...: scalars, whose sum is minimized.
+            ``loss_mimic_main``, ...: scalars.
         """
         losses = {
             f'loss_ce_{name}': self.loss_module(z, target, avg_factor=len(z))
@@ -178,6 +182,7 @@ class MultiBranchClsHead(LinearClsHead):
         """
         if 'gt_score' in data_samples[0]:
             return torch.stack([sample.gt_score for sample in data_samples])
+        # One sample may hold the labels of a whole batch: InMemoryDataset's does.
         return torch.cat([sample.gt_label for sample in data_samples])
 
     def forward(self, feats: tuple[torch.Tensor, ...]) -> torch.Tensor:
@@ -268,7 +273,7 @@ class MultiBranchClsHead(LinearClsHead):
         self.mimicking_loss = None
 
     def _check_mimicking_loss(self) -> None:
-        """Refuse what it would compute in vain, or of something else."""
+        """Refuse it where it has no pair of branches, or beside a sigmoid."""
         loss = self.mimicking_loss
         if isinstance(loss, MimickingLoss) and not [*loss.pairs(len(self.branch_names))]:
             raise ValueError(

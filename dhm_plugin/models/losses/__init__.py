@@ -1,4 +1,4 @@
-"""Losses."""
+"""Losses: the paper's equation."""
 
 from .mimicking_loss import MimickingLoss
 

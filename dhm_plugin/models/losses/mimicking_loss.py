@@ -10,7 +10,7 @@ from torch import nn
 
 from ...checked_arguments import checked_arguments
 
-BRANCHES = ('all', 'main', 'side')
+BRANCH_GROUPS = ('all', 'main', 'side')
 
 
 @MODELS.register_module()
@@ -78,9 +78,9 @@ class MimickingLoss(nn.Module):
                     'finite number'
                 )
         for name, value in (('students', students), ('teachers', teachers)):
-            if value not in BRANCHES:
+            if value not in BRANCH_GROUPS:
                 raise ValueError(
-                    f'MimickingLoss: {name}={value!r}; it must be one of {BRANCHES}'
+                    f'MimickingLoss: {name}={value!r}; it must be one of {BRANCH_GROUPS}'
                 )
         if students == teachers == 'main':
             raise ValueError(
@@ -154,7 +154,8 @@ class MimickingLoss(nn.Module):
         """
         z = logits.to(torch.promote_types(logits.dtype, torch.float32))
         if self.temperature != 1:
-            # With the largest logit at 0, the division rounds no common offset.
+            # Less the largest, which changes no softmax: so large logits lose no digits
+            # in the division.
             z = (z - z.detach().amax(dim=-1, keepdim=True)) / self.temperature
         if self.eps:
             return ((z.softmax(dim=-1) + self.eps) / (1 + z.size(-1) * self.eps)).log()
@@ -178,4 +179,5 @@ def kl_divergence(teacher: torch.Tensor, student: torch.Tensor) -> torch.Tensor:
     Returns:
         torch.Tensor: A scalar, the mean over the batch.
     """
+    # PyTorch takes the student first.
     return F.kl_div(student, teacher, reduction='batchmean', log_target=True)

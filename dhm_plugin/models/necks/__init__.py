@@ -1,4 +1,4 @@
-"""Necks."""
+"""Necks: the side branches."""
 
 from .side_branch_neck import SideBranchNeck
 

@@ -8,10 +8,10 @@ from mmengine.model import BaseModule, ModuleList, Sequential
 from mmpretrain.models import GlobalAveragePooling
 from mmpretrain.registry import MODELS
 
-from ...checked_arguments import checked_arguments, unknown
+from ...checked_arguments import checked_arguments, unknown_argument
 from ..iteration_seed import IterationSeed
 
-_KEYS = ('stages', 'fork', 'fork_prob')
+_BRANCH_KEYS = ('stages', 'fork', 'fork_prob')
 
 
 @MODELS.register_module()
@@ -19,7 +19,8 @@ _KEYS = ('stages', 'fork', 'fork_prob')
 class SideBranchNeck(BaseModule):
     """Side branches on the backbone's feature maps, and global average pooling.
 
-    The last map is the main branch's. In evaluation no side branch runs.
+    The last map is the main branch's. In evaluation no side branch runs, unless
+    ``eval_branches``.
 
     Source: Li & Chen, *Dynamic Hierarchical Mimicking Towards Consistent Optimization
     Objectives*, CVPR 2020; ``fork_prob`` is its dynamic forking.
@@ -111,6 +112,7 @@ class SideBranchNeck(BaseModule):
             ``eval_branches``, the main branch only.
         """
         if self.training:
+            # Without a draw, the neck is one graph for torch.compile.
             always = all(prob == 1 for prob in self.fork_probs)
             return self.forward_branches(maps, None if always else self.draw_forks())
         return self.forward_branches(maps) if self.eval_branches else self.pool(maps[-1:])
@@ -129,11 +131,24 @@ class SideBranchNeck(BaseModule):
             tuple[torch.Tensor | None]: As of :meth:`forward`; of the main branch alone
             after :meth:`switch_to_deploy`.
         """
-        feats: list[torch.Tensor | None] = [None] * len(self.branches)
-        for i, (fork, branch) in enumerate(zip(self.forks, self.branches)):
-            if forked is None or forked[i]:
-                (feats[i],) = self.pool((branch(maps[fork]),))
-        return (*feats, *self.pool(maps[-1:]))
+        sides = (
+            self.side_feature(i, maps) if forked is None or forked[i] else None
+            for i in range(len(self.branches))
+        )
+        return (*sides, *self.pool(maps[-1:]))
+
+    def side_feature(self, index: int, maps: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Run one side branch, and pool it.
+
+        Args:
+            index (int): Which one, from the shallowest.
+            maps (Sequence[torch.Tensor]): As :meth:`forward` takes them.
+
+        Returns:
+            torch.Tensor: Features (N, C_b).
+        """
+        (feat,) = self.pool((self.branches[index](maps[self.forks[index]]),))
+        return feat
 
     @torch.compiler.disable
     def draw_forks(self) -> list[bool]:
@@ -143,7 +158,9 @@ class SideBranchNeck(BaseModule):
             list[bool]: One a side branch, by its ``fork_prob``; of the same seed and
             iteration the same on all processes.
         """
-        numbers = np.random.default_rng(self._seed.sequence()).random(len(self.branches))
+        numbers = np.random.default_rng(self._seed.next_sequence()).random(
+            len(self.branches)
+        )
         return (numbers < self.fork_probs).tolist()
 
     def switch_to_deploy(self) -> None:
@@ -189,14 +206,15 @@ class SideBranchNeck(BaseModule):
 def _check_branch(index: int, branch: dict) -> None:
     """Check the form of a branch's config; its stages check their own."""
     where = f'SideBranchNeck: branches[{index}]'
-    good = isinstance(branch, dict) and 'stages' in branch
-    if good:
-        for key in branch:
-            if key not in _KEYS:
-                raise ValueError(f'{where}: {unknown(key, _KEYS)}')
-        stages, fork = branch['stages'], branch.get('fork', index)
-        good = stages and isinstance(stages, (list, tuple)) and isinstance(fork, int)
-    if not good:
+    for key in branch if isinstance(branch, dict) else ():
+        if key not in _BRANCH_KEYS:
+            raise ValueError(f'{where}: {unknown_argument(key, _BRANCH_KEYS)}')
+    if (
+        not isinstance(branch, dict)
+        or not isinstance(branch.get('stages'), (list, tuple))
+        or not branch['stages']
+        or not isinstance(branch.get('fork', index), int)
+    ):
         raise ValueError(
             f'{where} must be a dict with `stages`, a list of at least one stage config, '
             'and may have `fork`, the number of a feature map, and `fork_prob`; it is '

@@ -81,7 +81,7 @@ class NoStage(nn.Module):
     [
         ([], 'branches is empty'),
         ([dict(stages=[])], r'branches\[0\] must be a dict with `stages`'),
-        ([dict(stage=[stage(4, 8)])], r'branches\[0\] must be a dict with `stages`'),
+        ([dict(stage=[stage(4, 8)])], "there is no 'stage'; did you mean 'stages'"),
         ([dict(stages=stage(4, 8))], r'branches\[0\] must be a dict with `stages`'),
         ([[stage(4, 8)]], r'branches\[0\] must be a dict with `stages`'),
         ([dict(stages=[stage(4, 8)], fork='1')], r'branches\[0\] must be a dict'),
