@@ -37,10 +37,11 @@ def as_it_is(text, **style):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Studies, benchmarks and the zoo's generator only call what the stack has."""
+    """Mark what only calls what a stack has, and begin with what takes longest."""
     for item in items:
         if item.path.is_relative_to(ROOT / 'tests/tools/analysis_tools'):
             item.add_marker('one_stack')
+    items.sort(key=lambda item: not item.path.is_relative_to(ROOT / 'tests/tools'))
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,11 @@ from paths import ROOT
 COMPARE = ROOT / 'tools/analysis_tools/compare_methods.py'
 PLAIN = ROOT / 'configs/plain/resnet20_1xb64_digits.py'
 DHM = ROOT / 'configs/dhm/resnet20_dhm_1xb64_digits.py'
-SHORT = ('train_dataloader.batch_size=480', 'default_hooks.logger.interval=1')
+SHORT = (
+    'train_dataloader.batch_size=120',
+    'train_dataloader.dataset.dataset.indices=240',
+    'default_hooks.logger.interval=1',
+)
 
 
 def rows_of(folder):

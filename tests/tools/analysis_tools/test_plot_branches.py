@@ -13,7 +13,7 @@ CONFIGS = {
 SHORT = """
 _base_ = '{config}'
 train_cfg = dict(max_epochs=2)
-train_dataloader = dict(batch_size=480)
+train_dataloader = dict(batch_size=120, dataset=dict(dataset=dict(indices=240)))
 default_hooks = dict(logger=dict(interval=1))
 """
 ALL = """

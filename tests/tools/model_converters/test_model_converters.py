@@ -65,6 +65,7 @@ def test_official_to_dhm_and_strip(official, build, python, tmp_path):
     stock.load_state_dict(torch.load(plain, weights_only=True)['state_dict'])
 
 
+@pytest.mark.one_stack
 @pytest.mark.parametrize('form', ['bare', 'module', 'trainer'])
 def test_in_and_back_out_gives_the_same_weights(form, inline, tmp_path):
     """Of a bare state dict the same file, bit for bit."""
@@ -96,6 +97,7 @@ def test_in_and_back_out_gives_the_same_weights(form, inline, tmp_path):
         assert back.read_bytes() == src.read_bytes()
 
 
+@pytest.mark.one_stack
 @pytest.mark.parametrize(
     ('script', 'content', 'message'),
     [
