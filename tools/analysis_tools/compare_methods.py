@@ -8,7 +8,7 @@ file alone, whose rows say what they were trained with: others are not taken for
 import argparse
 import os
 import sys
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from pathlib import Path
 
 import torch
@@ -19,9 +19,11 @@ from mmengine.registry import init_default_scope
 from dhm_plugin.checkpoints import written_at_once
 from progress import Progress, human_time
 from studies import results, tables
-from studies.log import last_epoch
+from studies.log import last_step
 from studies.plot import plot
 from studies.training import Training, initial_weights
+from studies.worker import train as train_one
+from studies.worker import workers
 
 
 def positive(text: str) -> int:
@@ -123,19 +125,18 @@ def _run(
     csv: Path,
 ) -> None:
     """Run what is left of the trainings, and show how far it is."""
-    threads = max(1, len(os.sched_getaffinity(0)) // jobs)
-    epochs = [t.settings().train_cfg.max_epochs for t in left]
-    before = sum(last_epoch(t.work_dir) for t in left)
-    total = max(1, sum(epochs) - before)
-    with Progress('training', total) as progress, ThreadPoolExecutor(jobs) as pool:
-        futures = {pool.submit(t.run, starts[t.seed], threads): t for t in left}
+    before = sum(last_step(t.work_dir) for t in left)
+    total = max(1, sum(t.length for t in left) - before)
+    with Progress('training', total) as progress, workers(jobs) as pool:
+        futures = {pool.submit(train_one, *t.command(starts[t.seed])): t for t in left}
         waiting = set(futures)
         try:
             while waiting:
                 ended, waiting = wait(waiting, 0.5, FIRST_COMPLETED)
-                done = sum(last_epoch(t.work_dir) for t in left) - before
-                running = [futures[f] for f in waiting if f.running()]
-                names = [f'{t.name}, seed {t.seed}' for t in running]
+                done = sum(last_step(t.work_dir) for t in left) - before
+                # One more has left the queue than runs.
+                running = [t for f, t in futures.items() if f in waiting and f.running()]
+                names = [f'{t.name}, seed {t.seed}' for t in running[:jobs]]
                 one = len(names) == 1
                 progress.update(
                     max(0, done), names[0] if one else f'{len(names)} at once'

@@ -43,7 +43,11 @@ def test_the_whole_config_is_written(tmp_path):
     assert cfg.randomness.seed == 3
     assert (cfg.train_cfg.max_epochs, cfg.param_scheduler[1].end) == (7, 7)
     assert cfg.model.neck.eval_branches
-    assert [metric.type for metric in cfg.val_evaluator] == ['Accuracy', 'BranchAccuracy']
+    assert [metric.type for metric in cfg.val_evaluator] == [
+        'Accuracy',
+        'BranchAccuracy',
+        'Calibration',
+    ]
     assert cfg.default_hooks.consistency.interval == 5
     assert cfg.default_hooks.logger.interval == 5
     reference = Config.fromfile(DHM)
