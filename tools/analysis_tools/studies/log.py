@@ -17,8 +17,8 @@ def read(work_dir: Path) -> Curves:
     Returns:
         dict[str, list[tuple[int, float]]]: Name of a scalar to its points. Those of the
         training are at an iteration, those of the validation at an epoch, or where
-        epochs are not counted, at an iteration too; ``time`` and
-        ``data_time`` are the training's.
+        epochs are not counted, at an iteration too; ``time``,
+        ``data_time`` and ``time_mean`` are the training's.
 
     Raises:
         ValueError: If there is no log, or nothing in it.
@@ -28,7 +28,7 @@ def read(work_dir: Path) -> Curves:
         for row in map(json.loads, path.read_text().splitlines()):
             unused = {'step', 'epoch', 'iter'}
             if 'loss' not in row:
-                unused |= {'time', 'data_time'}
+                unused |= {'time', 'data_time', 'time_mean'}
             for key in row.keys() - unused:
                 points[key][row['step']] = row[key]
     if not points:

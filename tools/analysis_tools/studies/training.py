@@ -16,8 +16,10 @@ import torch
 from mmengine.config import Config
 from mmpretrain.registry import MODELS
 
+from complexity import training_flops
 from dhm_plugin.checkpoints.compare import differing_weights
 from dhm_plugin.checkpoints.export.config import load_config
+from dhm_plugin.checkpoints.export.image_shape import image_shape
 from dhm_plugin.checkpoints.files import (
     read_state_dict,
     write_checkpoint,
@@ -88,7 +90,7 @@ class Training:
             ValueError: If the end of the training would not be validated, or it has no
                 end; or its schedule cannot be stretched.
         """
-        cfg = copy.deepcopy(_loaded(self.config))
+        cfg = copy.deepcopy(_loaded(self.config, self.config.stat().st_mtime_ns))
         cfg.merge_from_dict(copy.deepcopy(self.options))
         if self.iterations:
             stretch(cfg, self.iterations)
@@ -119,6 +121,10 @@ class Training:
         if unit == 'max_iters':
             cfg.default_hooks.checkpoint.update(by_epoch=False, interval=CHECKPOINTS)
             cfg.log_processor.by_epoch = False
+            # The seconds are of what is logged.
+            logger = cfg.default_hooks.logger
+            logger.interval = min(logger.get('interval', 10), length)
+            logger.log_metric_by_epoch = False
         metrics = cfg.val_evaluator
         metrics = [metrics] if isinstance(metrics, dict) else list(metrics)
         if issubclass(MODELS.get(cfg.model.head.type), MultiBranchClsHead):
@@ -138,6 +144,12 @@ class Training:
         """Epochs, or iterations where the config counts these."""
         cfg = self.settings().train_cfg
         return cfg.get('max_iters') or cfg.max_epochs
+
+    def step_flops(self) -> float:
+        """Count the FLOPs of one iteration, as :func:`complexity.training_flops` does."""
+        cfg = self.settings()
+        images = cfg.train_dataloader.batch_size
+        return images * training_flops(cfg, image_shape(cfg))
 
     def prepare(self) -> Path:
         """Write the whole config of this training, or check the one that is there.
@@ -226,7 +238,8 @@ class Training:
 
         Returns:
             dict: A row of the study's CSV file; ``seconds`` are those of all training
-            iterations, with the hooks.
+            iterations, with the hooks; ``flops``, where iterations are counted, those of
+            convolutions and matrix products, forward and backward.
 
         Raises:
             ValueError: If the log has no top-1 accuracy.
@@ -239,7 +252,9 @@ class Training:
             )
         length, accuracy = curves['accuracy/top1'][-1]
         cfg = self.settings()
-        by_epoch = 'max_iters' not in cfg.train_cfg
+        cost = {'epochs': length}
+        if 'max_iters' in cfg.train_cfg:
+            cost = {'iterations': length, 'flops': round(self.step_flops() * length)}
         numbers = {'main': accuracy}
         for key, points in curves.items():
             if key.startswith('branch/') and key != 'branch/main_top1':
@@ -250,10 +265,11 @@ class Training:
             elif key.startswith('calibration/'):
                 numbers[key.removeprefix('calibration/')] = points[-1][1]
         iterations, seconds = curves['time_mean'][-1]
+        iterations = cost.get('iterations', iterations)
         return {
             'config': self.name,
             'seed': self.seed,
-            'epochs' if by_epoch else 'iterations': length,
+            **cost,
             'seconds': round(iterations * seconds, 1),
             **{name: round(value, 4) for name, value in numbers.items()},
             'device': device_name(),
@@ -266,7 +282,7 @@ class Training:
 
 
 @functools.cache
-def _loaded(config: Path) -> Config:
+def _loaded(config: Path, changed: int) -> Config:
     return load_config(config)
 
 

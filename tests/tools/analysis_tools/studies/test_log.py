@@ -4,7 +4,8 @@ import pytest
 
 from studies.log import last_step, read
 
-TRAIN, VAL = dict(loss=2.0, time=0.5, data_time=0.1), {'accuracy/top1': 50.0, 'time': 9.0}
+TRAIN = dict(loss=2.0, time=0.5, data_time=0.1)
+VAL = {'accuracy/top1': 50.0, 'time': 9.0, 'time_mean': 9.0}
 
 
 def write(folder, *rows):
