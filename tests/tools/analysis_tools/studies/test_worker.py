@@ -46,3 +46,39 @@ def test_nothing_depends_on_what_ran_before(tmp_path, monkeypatch, tool_env):
     text = (after.work_dir / 'train.log').read_text()
     assert text.count('Epoch(val) [2]') == 1
     assert 'Epoch(val) [1]' in text
+
+
+def test_by_iterations_it_goes_on_where_it_was(tmp_path, monkeypatch, tool_env):
+    for name, value in {**tool_env, 'CUDA_VISIBLE_DEVICES': ''}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr('studies.training.CHECKPOINTS', 2)
+    base = tmp_path / 'base.py'
+    base.write_text(
+        f"""
+_base_ = '{FORKED}'
+
+train_dataloader = dict(
+    sampler=dict(_delete_=True, type='InfinitePartSampler', images=100)
+)
+optim_wrapper = dict(type='OptimWrapper')
+param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=False, end=400)]
+train_cfg = dict(_delete_=True, by_epoch=False, max_iters=400)
+"""
+    )
+    training = Training(base, 0, tmp_path, name='short', iterations=4)
+    start = initial_weights([training])
+    last = training.work_dir / 'iter_4.pth'
+    states, rows = [], []
+    with workers(1) as pool:
+        for _ in range(2):
+            pool.submit(train, *training.command(start)).result()
+            states.append(torch.load(last, weights_only=False))
+            rows.append({**training.result(), 'seconds': 0})
+            # Killed after its second iteration.
+            last.unlink()
+            (training.work_dir / 'last_checkpoint').write_text('iter_2.pth')
+    assert 'resumed epoch: ' in (training.work_dir / 'train.log').read_text()
+    assert rows[0] == rows[1]
+    assert rows[0]['iterations'] == 4
+    for key, value in states[0]['state_dict'].items():
+        assert torch.equal(value, states[1]['state_dict'][key]), key
