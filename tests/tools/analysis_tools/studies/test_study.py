@@ -101,6 +101,16 @@ def test_the_first_stage_is_the_protocols():
     assert tunings[-1].settings().optim_wrapper.optimizer.weight_decay == 1e-3
 
 
+def test_the_second_stage_is_longer_and_the_rest_is_the_same():
+    first, second = (read_study(MAP / f'stage{number}.py', MAP) for number in (1, 2))
+    assert [*second.configs] == ['plain', 'dsl', 'dhm', 'plain-as-dhm']
+    assert first.configs.items() > second.configs.items()
+    assert second.iterations == 25000
+    assert second.claims == [('dhm', 'plain'), ('dhm', 'dsl'), ('dhm', 'plain-as-dhm')]
+    for name in ('options', 'grid', 'tuning_seeds', 'seeds', 'claims', 'costs'):
+        assert getattr(first, name) == getattr(second, name)
+
+
 GOOD = dict(
     methods={'a': dict(config='a.py'), 'b': dict(config='a.py', costs='a')},
     iterations=3,
