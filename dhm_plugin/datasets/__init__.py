@@ -1,7 +1,14 @@
-"""Data sets and transforms."""
+"""Data sets, samplers and transforms."""
 
 from .digits import Digits
 from .in_memory import InMemoryDataset
+from .part_sampler import InfinitePartSampler
 from .transforms import LoadRandomResizedCrop, LoadReadableImage
 
-__all__ = ['Digits', 'InMemoryDataset', 'LoadRandomResizedCrop', 'LoadReadableImage']
+__all__ = [
+    'Digits',
+    'InMemoryDataset',
+    'InfinitePartSampler',
+    'LoadRandomResizedCrop',
+    'LoadReadableImage',
+]

@@ -2,5 +2,6 @@
 
 from .branch_accuracy import BranchAccuracy
 from .branch_losses import BranchLosses
+from .calibration import Calibration
 
-__all__ = ['BranchAccuracy', 'BranchLosses']
+__all__ = ['BranchAccuracy', 'BranchLosses', 'Calibration']

@@ -7,7 +7,11 @@ from mmengine import Config
 from mmengine.analysis import FlopAnalyzer, parameter_count
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from dhm_plugin import DHMClassifier
 
 
 class Complexity(NamedTuple):
@@ -53,6 +57,44 @@ def complexity(cfg: Config, shape: tuple[int, int, int]) -> tuple[Complexity, Co
     training = _count(_AllBranches(model).eval(), images)
     model.switch_to_deploy()
     return training, _count(model, images)
+
+
+def training_flops(cfg: Config, shape: tuple[int, int, int]) -> float:
+    """Count the FLOPs of a training step, forward and backward, for one image.
+
+    Counted are convolutions and matrix products, a multiply-add as two, as PyTorch's
+    counter has them. A side branch with ``fork_prob`` counts with that probability.
+
+    Args:
+        cfg (Config): The config.
+        shape (tuple[int, int, int]): Channels, height and width of an image.
+
+    Returns:
+        float: The expected number.
+    """
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        model = MODELS.build({**cfg.model, 'data_preprocessor': None})
+    if not isinstance(model, DHMClassifier):
+        return _count_step(model, shape)
+    probs = model.neck.fork_probs
+    if all(prob == 1 for prob in probs):
+        return _count_step(model, shape)
+    model.neck.fork_probs = [0.0] * len(probs)
+    flops = alone = _count_step(model, shape)
+    for index, prob in enumerate(probs):
+        model.neck.fork_probs = [float(i == index) for i in range(len(probs))]
+        flops += prob * (_count_step(model, shape) - alone)
+    return flops
+
+
+def _count_step(model: nn.Module, shape: tuple[int, int, int]) -> float:
+    # Norm layers need more than one image.
+    images = torch.zeros(2, *shape)
+    samples = [DataSample().set_gt_label(0) for _ in images]
+    with FlopCounterMode(display=False) as counter:
+        losses = model.train()(images, samples, mode='loss')
+        sum(value for key, value in losses.items() if 'loss' in key).backward()
+    return counter.get_total_flops() / len(images)
 
 
 def _count(network: nn.Module, images: torch.Tensor) -> Complexity:

@@ -21,7 +21,7 @@ from dhm_plugin import DHMClassifier
 from dhm_plugin.checkpoints import read_state_dict, written_at_once
 from dhm_plugin.checkpoints.export.config import load_config
 from progress import Progress, run_watched
-from studies.log import last_epoch, read
+from studies.log import last_step, read
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt
@@ -54,7 +54,7 @@ def train(
     before = list(CONFIGS).index(method) * epochs
 
     def watch() -> None:
-        epoch = last_epoch(folder)
+        epoch = last_step(folder)
         doing = f'{method}, epoch {min(epoch + 1, epochs)} of {epochs}'
         progress.update(before + epoch, doing)
 

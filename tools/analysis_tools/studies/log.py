@@ -16,8 +16,9 @@ def read(work_dir: Path) -> Curves:
 
     Returns:
         dict[str, list[tuple[int, float]]]: Name of a scalar to its points. Those of the
-        training are at an iteration, those of the validation at an epoch; ``time`` and
-        ``data_time`` are the training's.
+        training are at an iteration, those of the validation at an epoch, or where
+        epochs are not counted, at an iteration too; ``time``,
+        ``data_time`` and ``time_mean`` are the training's.
 
     Raises:
         ValueError: If there is no log, or nothing in it.
@@ -27,7 +28,7 @@ def read(work_dir: Path) -> Curves:
         for row in map(json.loads, path.read_text().splitlines()):
             unused = {'step', 'epoch', 'iter'}
             if 'loss' not in row:
-                unused |= {'time', 'data_time'}
+                unused |= {'time', 'data_time', 'time_mean'}
             for key in row.keys() - unused:
                 points[key][row['step']] = row[key]
     if not points:
@@ -35,16 +36,17 @@ def read(work_dir: Path) -> Curves:
     return {key: sorted(values.items()) for key, values in points.items()}
 
 
-def last_epoch(work_dir: Path) -> int:
-    """Tell how many epochs a training has done, by its last checkpoint.
+def last_step(work_dir: Path) -> int:
+    """Tell how far a training is, by its last checkpoint.
 
     Args:
         work_dir (Path): As of ``--work-dir``.
 
     Returns:
-        int: The epochs; 0 where there is no checkpoint of an epoch.
+        int: Its epochs, or its iterations where it counts these; 0 where there is no
+        checkpoint.
     """
     path = work_dir / 'last_checkpoint'
     name = path.read_text() if path.is_file() else ''
-    match = re.search(r'epoch_(\d+)\.pth$', name)
+    match = re.search(r'(?:epoch|iter)_(\d+)\.pth$', name)
     return int(match[1]) if match else 0

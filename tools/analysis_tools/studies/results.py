@@ -6,7 +6,9 @@ from pathlib import Path
 
 from dhm_plugin.checkpoints.files import written_at_once
 
-FIRST = ('config', 'seed', 'epochs', 'seconds', 'main')
+FIRST = ('config', 'seed', 'epochs', 'iterations', 'flops', 'seconds', 'main')
+# The beginnings of the names of what Calibration measures.
+CALIBRATION = ('nll_', 'ece_')
 # The beginnings of the names of what ConsistencyHook measures.
 MEASURES = ('cosine_', 'cka_')
 LAST = ('device', 'dhm_plugin', 'mmpretrain', 'mmengine', 'torch', 'settings')
@@ -37,8 +39,13 @@ def add(path: Path, row: dict) -> None:
     rows = [*read(path), {key: str(value) for key, value in row.items()}]
     rows.sort(key=lambda row: int(row['seed']))
     names = {name for row in rows for name in row} - {*FIRST, *LAST}
-    order = sorted(names, key=lambda name: (name.startswith(MEASURES), len(name), name))
-    columns = [*FIRST, *order, *LAST]
+    kinds = (MEASURES, CALIBRATION)
+    order = sorted(
+        names,
+        key=lambda name: ([name.startswith(kind) for kind in kinds], len(name), name),
+    )
+    first = [name for name in FIRST if any(name in row for row in rows)]
+    columns = [*first, *order, *LAST]
     with written_at_once(path) as temporary, temporary.open('w', newline='') as file:
         writer = csv.DictWriter(file, columns, restval='', lineterminator='\n')
         writer.writeheader()
@@ -54,8 +61,9 @@ def branches(rows: Sequence[dict[str, str]]) -> list[str]:
     Returns:
         list[str]: The main branch, side branches, ensemble.
     """
-    others = {*FIRST, *LAST, *measures(rows)}
-    return [name for name in rows[0] if name == 'main' or name not in others]
+    others = {*FIRST, *LAST, *measures(rows)} - {'main'}
+    names = [name for name in rows[0] if name not in others]
+    return [name for name in names if not name.startswith(CALIBRATION)]
 
 
 def measures(rows: Sequence[dict[str, str]]) -> list[str]:

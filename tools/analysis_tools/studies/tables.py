@@ -5,8 +5,14 @@ from collections.abc import Sequence
 
 import markdown_table
 
-from .comparison import paired_difference
-from .results import branches, measures, values
+from .comparison import (
+    bootstrap_interval,
+    holm,
+    p_value,
+    paired_difference,
+    probability_of_better,
+)
+from .results import CALIBRATION, branches, measures, values
 
 
 def table(rows: Sequence[dict[str, str]], configs: Sequence[str]) -> str:
@@ -67,6 +73,82 @@ def consistency_table(rows: Sequence[dict[str, str]], configs: Sequence[str]) ->
     )
 
 
+def cost_table(rows: Sequence[dict[str, str]], configs: Sequence[str]) -> str:
+    """Lay out what trainings cost, and how far their probabilities can be believed.
+
+    Args:
+        rows (Sequence[dict[str, str]]): Of the CSV file.
+        configs (Sequence[str]): Names of the configs, in order.
+
+    Returns:
+        str: The table, after an empty line; mean ± standard deviation. Empty if the rows
+        do not have it.
+    """
+    configs = [config for config in configs if values(rows, config, 'flops')]
+    if not configs:
+        return ''
+    names = [name for name in rows[0] if name.startswith(CALIBRATION)]
+    lines = []
+    for config in configs:
+        flops, seconds = (values(rows, config, name) for name in ('flops', 'seconds'))
+        cells = [
+            f'{statistics.mean(values(rows, config, "iterations").values()):,.0f}',
+            f'{statistics.mean(flops.values()) / 1e12:.1f}',
+            f'{statistics.mean(seconds.values()):.0f}',
+        ]
+        # Likelihoods need a digit more than percents.
+        for name in names:
+            digits = 3 if name.startswith('nll_') else 2
+            cells.append(_mean(values(rows, config, name), digits))
+        lines.append([config, *cells])
+    header = ['config', 'iterations', 'TFLOPs', 'seconds', *names]
+    return '\n' + markdown_table.table(header, *lines)
+
+
+def claims_table(
+    rows: Sequence[dict[str, str]], claims: Sequence[tuple[str, str]]
+) -> str:
+    """Lay out the claimed differences of the main branch's accuracy.
+
+    Args:
+        rows (Sequence[dict[str, str]]): Of the CSV file.
+        claims (Sequence[tuple[str, str]]): Pairs of configs; Holm's correction is over
+            all of them.
+
+    Returns:
+        str: The table, after an empty line. Empty if there is no claim of which two seeds
+        are there.
+    """
+    pairs = {}
+    for claim in claims:
+        ours, theirs = (values(rows, config) for config in claim)
+        if len(ours.keys() & theirs.keys()) > 1:
+            pairs[claim] = (ours, theirs)
+    if not pairs:
+        return ''
+    corrected = holm([p_value(*pair) for pair in pairs.values()])
+    lines = []
+    for (claim, pair), p in zip(pairs.items(), corrected):
+        low, high = bootstrap_interval(*pair)
+        lines.append(
+            [
+                ' - '.join(claim),
+                _difference(*pair, with_seeds=True),
+                f'{low:+.2f} to {high:+.2f}',
+                f'{probability_of_better(*pair):.2f}',
+                f'{p:.3f}',
+            ]
+        )
+    header = [
+        'claimed difference',
+        "mean (95% interval, Student's t)",
+        '95% interval, bootstrap',
+        'probability that a run is better',
+        "p, Holm's correction",
+    ]
+    return '\n' + markdown_table.table(header, *lines)
+
+
 def _difference(
     ours: dict[int, float], theirs: dict[int, float], with_seeds: bool = False
 ) -> str:
@@ -78,9 +160,9 @@ def _difference(
     return f'{mean:+.2f} ± {half:.2f}' + (f' ({seeds} seeds)' if with_seeds else '')
 
 
-def _mean(by_seed: dict[int, float]) -> str:
+def _mean(by_seed: dict[int, float], digits: int = 2) -> str:
     if not by_seed:
         return '-'
     numbers = list(by_seed.values())
-    spread = f' ± {statistics.stdev(numbers):.2f}' if len(numbers) > 1 else ''
-    return f'{statistics.mean(numbers):.2f}{spread}'
+    spread = f' ± {statistics.stdev(numbers):.{digits}f}' if len(numbers) > 1 else ''
+    return f'{statistics.mean(numbers):.{digits}f}{spread}'

@@ -1,14 +1,11 @@
 """One training of a study: a config and a seed."""
 
 import copy
-import ctypes
+import functools
 import json
-import os
+import re
 import shutil
-import signal
 import statistics
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +16,10 @@ import torch
 from mmengine.config import Config
 from mmpretrain.registry import MODELS
 
+from complexity import training_flops
 from dhm_plugin.checkpoints.compare import differing_weights
 from dhm_plugin.checkpoints.export.config import load_config
+from dhm_plugin.checkpoints.export.image_shape import image_shape
 from dhm_plugin.checkpoints.files import (
     read_state_dict,
     write_checkpoint,
@@ -30,15 +29,16 @@ from dhm_plugin.models import MultiBranchClsHead
 from dhm_plugin.version import __version__
 from machine import device_name
 
-from .log import last_epoch, read
+from .log import last_step, read
 from .results import MEASURES
 from .settings import differences, settings_of
 
-TRAIN = Path(__file__).parents[2] / 'train.py'
 # The mean of all iterations so far, also of those before an interruption.
 SECONDS = dict(
     data_src='time', log_name='time_mean', method_name='mean', window_size='global'
 )
+# Iterations between two checkpoints, where epochs are not counted.
+CHECKPOINTS = 500
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,11 @@ class Training:
         consistency (int): Iterations between two measurements of
             :class:`~dhm_plugin.ConsistencyHook`, if there are side branches, and between
             two lines of the log. Defaults to 0: none.
+        name (str): Of the rows. Defaults to the config's name.
+        iterations (int): To train for: the schedule of the config is stretched to it.
+            Defaults to 0: as long as the config says.
+        on_test (bool): Whether it is measured on the config's test images, in the place
+            of the validation images. Defaults to False.
     """
 
     config: Path
@@ -61,11 +66,14 @@ class Training:
     folder: Path
     options: dict = field(default_factory=dict)
     consistency: int = 0
+    name: str = ''
+    iterations: int = 0
+    on_test: bool = False
 
-    @property
-    def name(self) -> str:
-        """The config's name."""
-        return self.config.stem
+    def __post_init__(self) -> None:
+        """Name it."""
+        if not self.name:
+            object.__setattr__(self, 'name', self.config.stem)
 
     @property
     def work_dir(self) -> Path:
@@ -79,20 +87,27 @@ class Training:
             Config: What ``tools/train.py`` gets.
 
         Raises:
-            ValueError: If the last epoch would not be validated, or there are no epochs.
+            ValueError: If the end of the training would not be validated, or it has no
+                end; or its schedule cannot be stretched.
         """
-        cfg = load_config(self.config)
+        cfg = copy.deepcopy(_loaded(self.config, self.config.stat().st_mtime_ns))
         cfg.merge_from_dict(copy.deepcopy(self.options))
-        epochs, interval = (
+        if self.iterations:
+            stretch(cfg, self.iterations)
+        unit = 'max_iters' if 'max_iters' in cfg.train_cfg else 'max_epochs'
+        length, interval = (
             cfg.train_cfg.get(key, default)
-            for key, default in (('max_epochs', 0), ('val_interval', 1))
+            for key, default in ((unit, 0), ('val_interval', 1))
         )
-        if not epochs or epochs % interval:
+        if not length or length % interval:
             raise ValueError(
-                f'{self.config}: train_cfg has max_epochs={epochs}, val_interval='
-                f'{interval}; compared is the accuracy after the last epoch, so '
-                'val_interval must divide max_epochs'
+                f'{self.config}: train_cfg has {unit}={length}, val_interval={interval}; '
+                'compared is the accuracy after the last one, so val_interval must '
+                f'divide {unit}'
             )
+        if self.on_test:
+            cfg.val_dataloader = copy.deepcopy(cfg.test_dataloader)
+            cfg.val_evaluator = copy.deepcopy(cfg.test_evaluator)
         # Our safe loading of checkpoints; a config with imported classes has no imports.
         imports = cfg.get('custom_imports', {}).get('imports', [])
         imports = [imports] if isinstance(imports, str) else imports
@@ -103,19 +118,38 @@ class Training:
             type='CheckpointHook', interval=1, max_keep_ckpts=2
         )
         cfg.log_processor = dict(custom_cfg=[SECONDS])
+        if unit == 'max_iters':
+            cfg.default_hooks.checkpoint.update(by_epoch=False, interval=CHECKPOINTS)
+            cfg.log_processor.by_epoch = False
+            # The seconds are of what is logged.
+            logger = cfg.default_hooks.logger
+            logger.interval = min(logger.get('interval', 10), length)
+            logger.log_metric_by_epoch = False
+        metrics = cfg.val_evaluator
+        metrics = [metrics] if isinstance(metrics, dict) else list(metrics)
         if issubclass(MODELS.get(cfg.model.head.type), MultiBranchClsHead):
             cfg.model.neck.eval_branches = True
-            cfg.val_evaluator = [
-                dict(type='Accuracy', topk=(1,)),
-                dict(type='BranchAccuracy'),
-            ]
+            metrics = [dict(type='Accuracy', topk=(1,)), dict(type='BranchAccuracy')]
             if self.consistency:
                 cfg.default_hooks.consistency = dict(
                     type='ConsistencyHook', interval=self.consistency
                 )
+        cfg.val_evaluator = [*metrics, dict(type='Calibration')]
         if self.consistency:
             cfg.default_hooks.logger.interval = self.consistency
         return cfg
+
+    @property
+    def length(self) -> int:
+        """Epochs, or iterations where the config counts these."""
+        cfg = self.settings().train_cfg
+        return cfg.get('max_iters') or cfg.max_epochs
+
+    def step_flops(self) -> float:
+        """Count the FLOPs of one iteration, as :func:`complexity.training_flops` does."""
+        cfg = self.settings()
+        images = cfg.train_dataloader.batch_size
+        return images * training_flops(cfg, image_shape(cfg))
 
     def prepare(self) -> Path:
         """Write the whole config of this training, or check the one that is there.
@@ -170,55 +204,42 @@ class Training:
                     'the rows as they are, --no-train'
                 )
 
-    def run(self, start: Path, threads: int) -> None:
-        """Train with MMPretrain's ``tools/train.py``, or go on where it was stopped.
+    def command(self, start: Path) -> tuple[str, Path, Path, list[str]]:
+        """Give what :func:`studies.worker.train` needs to train, or to go on.
 
         Args:
             start (Path): Checkpoint with the initial weights of the main branch.
-            threads (int): CPU threads that it may use.
 
-        Raises:
-            RuntimeError: If the training fails; with the end of its log.
+        Returns:
+            tuple[str, Path, Path, list[str]]: Its arguments.
         """
         config = self.prepare()
-        checkpoint = self._checkpoint(load_config(config).train_cfg.max_epochs)
-        command = [sys.executable, str(TRAIN), str(config)]
-        command += ['--work-dir', str(self.work_dir)]
+        checkpoint = self._checkpoint(self.length)
         if checkpoint:
-            command += ['--resume', str(checkpoint)]
+            options = ['--resume', str(checkpoint)]
         else:
             shutil.rmtree(self.work_dir, ignore_errors=True)
-            command += ['--cfg-options', f'load_from={start}']
-        self.work_dir.mkdir(parents=True, exist_ok=True)
-        log = self.work_dir / 'train.log'
-        with log.open('a') as file:
-            code = subprocess.run(
-                command,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, 'OMP_NUM_THREADS': str(threads)},
-                preexec_fn=_end_with_parent,
-                check=False,
-            ).returncode
-        if code:
-            end = ''.join(log.read_text().splitlines(keepends=True)[-20:])
-            raise RuntimeError(
-                f'{self.name}, seed {self.seed}: failed; {log} ends:\n{end}'
-            )
+            options = ['--cfg-options', f'load_from={start}']
+        return f'{self.name}_seed{self.seed}', config, self.work_dir, options
 
-    def _checkpoint(self, epochs: int) -> Path | None:
+    def _checkpoint(self, length: int) -> Path | None:
         """Find the checkpoint to go on from; None if there is none."""
-        epoch = last_epoch(self.work_dir)
-        # Resumed after the last epoch, MMEngine would leave out its validation.
-        path = self.work_dir / f'epoch_{min(epoch, epochs - 1)}.pth'
-        return path if epoch and path.is_file() else None
+        last = last_step(self.work_dir)
+        found = {}
+        for path in self.work_dir.glob('*.pth'):
+            match = re.fullmatch(r'(?:epoch|iter)_(\d+)', path.stem)
+            # Resumed at its end, MMEngine would leave out the last validation.
+            if match and int(match[1]) <= min(last, length - 1):
+                found[int(match[1])] = path
+        return found[max(found)] if found else None
 
     def result(self) -> dict:
-        """Read what came out: accuracies of the last epoch, consistency on average.
+        """Read what came out: measured after the end, consistency on average.
 
         Returns:
             dict: A row of the study's CSV file; ``seconds`` are those of all training
-            iterations, with the hooks.
+            iterations, with the hooks; ``flops``, where iterations are counted, those of
+            convolutions and matrix products, forward and backward.
 
         Raises:
             ValueError: If the log has no top-1 accuracy.
@@ -229,7 +250,11 @@ class Training:
                 f'{self.config}: validates no accuracy/top1; set '
                 "val_evaluator=dict(type='Accuracy', topk=(1,))"
             )
-        epochs, accuracy = curves['accuracy/top1'][-1]
+        length, accuracy = curves['accuracy/top1'][-1]
+        cfg = self.settings()
+        cost = {'epochs': length}
+        if 'max_iters' in cfg.train_cfg:
+            cost = {'iterations': length, 'flops': round(self.step_flops() * length)}
         numbers = {'main': accuracy}
         for key, points in curves.items():
             if key.startswith('branch/') and key != 'branch/main_top1':
@@ -237,11 +262,14 @@ class Training:
                 numbers[name] = points[-1][1]
             elif key.startswith(MEASURES):
                 numbers[key] = statistics.mean(value for _, value in points)
+            elif key.startswith('calibration/'):
+                numbers[key.removeprefix('calibration/')] = points[-1][1]
         iterations, seconds = curves['time_mean'][-1]
+        iterations = cost.get('iterations', iterations)
         return {
             'config': self.name,
             'seed': self.seed,
-            'epochs': epochs,
+            **cost,
             'seconds': round(iterations * seconds, 1),
             **{name: round(value, 4) for name, value in numbers.items()},
             'device': device_name(),
@@ -249,8 +277,38 @@ class Training:
             'mmpretrain': mmpretrain.__version__,
             'mmengine': mmengine.__version__,
             'torch': torch.__version__,
-            'settings': json.dumps(settings_of(self.settings())),
+            'settings': json.dumps(settings_of(cfg)),
         }
+
+
+@functools.cache
+def _loaded(config: Path, changed: int) -> Config:
+    return load_config(config)
+
+
+def stretch(cfg: Config, iterations: int) -> None:
+    """Let a training by iterations last longer or shorter, its schedule in proportion.
+
+    Args:
+        cfg (Config): The config, which is changed. It is validated once, at its end.
+        iterations (int): The new length.
+
+    Raises:
+        ValueError: If the config counts epochs.
+    """
+    schedulers = cfg.get('param_scheduler') or []
+    by_epoch = [scheduler.get('by_epoch', True) for scheduler in schedulers]
+    if 'max_iters' not in cfg.train_cfg or any(by_epoch):
+        raise ValueError(
+            f'{cfg.filename}: counts epochs; a study that says the iterations needs '
+            'train_cfg with max_iters, and by_epoch=False in each param_scheduler'
+        )
+    for scheduler in schedulers:
+        for key in ('begin', 'end', 'T_max'):
+            if scheduler.get(key):
+                ratio = scheduler[key] / cfg.train_cfg.max_iters
+                scheduler[key] = round(ratio * iterations)
+    cfg.train_cfg.update(max_iters=iterations, val_interval=iterations)
 
 
 def initial_weights(trainings: Sequence[Training]) -> Path:
@@ -289,10 +347,3 @@ def _main_branch(training: Training) -> dict[str, torch.Tensor]:
     if hasattr(model, 'switch_to_deploy'):
         model.switch_to_deploy()
     return model.state_dict()
-
-
-def _end_with_parent() -> None:
-    """Let Linux end the training when the study is killed."""
-    prctl = getattr(ctypes.CDLL(None), 'prctl', None)
-    if prctl is not None:
-        prctl(1, signal.SIGTERM)

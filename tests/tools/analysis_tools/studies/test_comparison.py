@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from studies.comparison import paired_difference
+from studies.comparison import (
+    bootstrap_interval,
+    holm,
+    p_value,
+    paired_difference,
+    probability_of_better,
+)
 
 
 def test_interval_is_that_of_a_paired_t_test():
@@ -21,3 +27,31 @@ def test_compares_shared_seeds_alone():
     assert (mean, half, seeds) == (2.0, float('inf'), 1)
     with pytest.raises(ValueError, match='no seed in common'):
         paired_difference({0: 1.0}, {1: 1.0})
+
+
+def test_bootstrap_is_near_the_normal_interval_and_the_same_each_time():
+    rng = np.random.default_rng(0)
+    ours = dict(enumerate(rng.normal(1, 2, 400)))
+    theirs = dict.fromkeys(ours, 0.0) | {999: 1e6}
+    low, high = bootstrap_interval(ours, theirs)
+    mean = np.mean([*ours.values()])
+    half = 1.96 * np.std([*ours.values()]) / 20
+    assert (low, high) == pytest.approx((mean - half, mean + half), abs=0.02)
+    assert (low, high) == bootstrap_interval(ours, theirs)
+    assert bootstrap_interval({0: 3.0, 1: 4.0}, {0: 1.0, 1: 2.0}) == (2.0, 2.0)
+
+
+def test_probability_counts_all_pairs():
+    assert probability_of_better({0: 1.0, 1: 2.0}, {0: 1.0, 5: 0.0}) == 3.5 / 4
+    assert probability_of_better({0: 1.0}, {0: 2.0, 1: 2.0}) == 0.0
+
+
+def test_p_values_are_of_paired_samples_and_corrected():
+    ours, theirs = {0: 1.0, 1: 2.0, 2: 4.0, 9: 5.0}, {0: 0.5, 1: 1.0, 2: 1.5, 8: 7.0}
+    expected = stats.ttest_rel([1.0, 2.0, 4.0], [0.5, 1.0, 1.5]).pvalue
+    assert p_value(ours, theirs) == pytest.approx(expected)
+    assert p_value(ours, ours) == 1.0
+    assert np.isnan(p_value({0: 1.0}, {0: 2.0}))
+    # As R's p.adjust(c(0.01, 0.02, 0.03, 0.005), method = 'holm').
+    assert holm([0.01, 0.02, 0.03, 0.005]) == pytest.approx([0.03, 0.04, 0.04, 0.02])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]

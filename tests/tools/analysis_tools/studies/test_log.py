@@ -2,9 +2,10 @@ import json
 
 import pytest
 
-from studies.log import last_epoch, read
+from studies.log import last_step, read
 
-TRAIN, VAL = dict(loss=2.0, time=0.5, data_time=0.1), {'accuracy/top1': 50.0, 'time': 9.0}
+TRAIN = dict(loss=2.0, time=0.5, data_time=0.1)
+VAL = {'accuracy/top1': 50.0, 'time': 9.0, 'time_mean': 9.0}
 
 
 def write(folder, *rows):
@@ -31,10 +32,16 @@ def test_names_the_folder_without_a_log(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('text', 'epoch'),
-    [('/gone/epoch_12.pth', 12), ('', 0), ('/gone/iter_5.pth', 0), (None, 0)],
+    ('text', 'step'),
+    [
+        ('/gone/epoch_12.pth', 12),
+        ('', 0),
+        ('/gone/best_5.pth', 0),
+        ('/gone/iter_5.pth', 5),
+        (None, 0),
+    ],
 )
-def test_last_epoch(text, epoch, tmp_path):
+def test_last_step(text, step, tmp_path):
     if text is not None:
         (tmp_path / 'last_checkpoint').write_text(text)
-    assert last_epoch(tmp_path) == epoch
+    assert last_step(tmp_path) == step

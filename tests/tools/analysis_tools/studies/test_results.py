@@ -6,7 +6,15 @@ from studies import results
 def test_csv_keeps_every_row(rows, tmp_path):
     with (tmp_path / 'results.csv').open() as file:
         header = next(csv.reader(file))
-    assert header[:7] == [*results.FIRST, 'side0', 'ensemble']
+    assert header[:7] == [
+        'config',
+        'seed',
+        'epochs',
+        'seconds',
+        'main',
+        'side0',
+        'ensemble',
+    ]
     assert [(row['seed'], row['config']) for row in rows] == [
         ('0', 'plain'),
         ('0', 'dhm'),

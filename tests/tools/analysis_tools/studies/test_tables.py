@@ -1,5 +1,5 @@
 from studies import results
-from studies.tables import consistency_table, table
+from studies.tables import claims_table, consistency_table, cost_table, table
 
 
 def test_table(rows):
@@ -44,3 +44,40 @@ def test_consistency_table(tmp_path, versions):
     apart = [row for row in apart if (row['config'], row['seed']) != ('dhm', '1')]
     line = consistency_table(apart, configs).splitlines()[-1]
     assert line == '| cosine_stage0_side0_main | 0.30 | 0.40 | - |'
+
+
+def test_claims_table(tmp_path, versions):
+    path = tmp_path / 'results.csv'
+    for config, mains in (
+        ('plain', (90, 91, 92)),
+        ('dhm', (91, 91.5, 93.5)),
+        ('b', (1,)),
+    ):
+        for seed, main in enumerate(mains):
+            row = dict(config=config, seed=seed, epochs=1, seconds=2.0, main=main)
+            results.add(path, {**row, **versions})
+    rows = results.read(path)
+    claims = [('dhm', 'plain'), ('plain', 'dhm'), ('b', 'plain'), ('none', 'dhm')]
+    lines = claims_table(rows, claims).splitlines()
+    # Over 6.5 of the 9 pairs. The p-value is 0.074; of the other claims there is none.
+    assert lines[3:] == [
+        '| dhm - plain | +1.00 ± 1.24 (3 seeds) | +0.50 to +1.50 | 0.72 | 0.148 |',
+        '| plain - dhm | -1.00 ± 1.24 (3 seeds) | -1.50 to -0.50 | 0.28 | 0.148 |',
+    ]
+    assert claims_table(rows, claims[2:]) == ''
+
+
+def test_cost_table(tmp_path, rows, versions):
+    assert cost_table(rows, ['plain', 'dhm']) == ''
+    path = tmp_path / 'cost.csv'
+    for seed in (0, 1):
+        row = dict(config='dhm', seed=seed, iterations=6000, flops=5.4e13 + seed)
+        row.update(seconds=100.0 + seed, main=9.0, nll_main=0.3, ece_main=2.0 + seed)
+        results.add(path, {**row, **versions})
+    assert results.branches(results.read(path)) == ['main']
+    assert cost_table(results.read(path), ['plain', 'dhm']).splitlines() == [
+        '',
+        '| config | iterations | TFLOPs | seconds | ece_main | nll_main |',
+        '| --- | --- | --- | --- | --- | --- |',
+        '| dhm | 6,000 | 54.0 | 100 | 2.50 ± 0.71 | 0.300 ± 0.000 |',
+    ]

@@ -10,6 +10,7 @@ from studies.settings import settings_of
 from studies.training import Training, initial_weights
 
 PLAIN = ROOT / 'configs/plain/resnet20_1xb64_digits.py'
+MAP = ROOT / 'configs/studies/map/resnet8_1xb64_fmnist.py'
 DHM = ROOT / 'configs/dhm/resnet20_dhm_1xb64_digits.py'
 
 
@@ -36,6 +37,27 @@ def test_goes_on_from(last, kept, found, tmp_path):
     assert training._checkpoint(4) == expected
 
 
+def test_goes_on_from_an_iteration(tmp_path):
+    training = Training(DHM, 0, tmp_path)
+    training.work_dir.mkdir(parents=True)
+    (training.work_dir / 'last_checkpoint').write_text('/gone/iter_1500.pth')
+    for name in ('iter_500', 'iter_1500', 'iter_2000', 'best_1200'):
+        (training.work_dir / f'{name}.pth').touch()
+    for length, step in ((2000, 1500), (1500, 500), (400, None)):
+        expected = step and training.work_dir / f'iter_{step}.pth'
+        assert training._checkpoint(length) == expected
+
+
+def test_the_schedule_is_stretched():
+    settings = Training(MAP, 0, ROOT, iterations=1500).settings()
+    warmup, cosine = settings.param_scheduler
+    assert (warmup.end, cosine.begin, cosine.end) == (75, 75, 1500)
+    assert settings.train_cfg == dict(by_epoch=False, max_iters=1500, val_interval=1500)
+    message = f'{PLAIN}: counts epochs; a study that says the iterations needs'
+    with pytest.raises(ValueError, match=message):
+        Training(PLAIN, 0, ROOT, iterations=1500).settings()
+
+
 def test_the_whole_config_is_written(tmp_path):
     options = {'train_cfg.max_epochs': 7, 'param_scheduler.1.end': 7}
     path = Training(DHM, 3, tmp_path, options, consistency=5).prepare()
@@ -43,7 +65,11 @@ def test_the_whole_config_is_written(tmp_path):
     assert cfg.randomness.seed == 3
     assert (cfg.train_cfg.max_epochs, cfg.param_scheduler[1].end) == (7, 7)
     assert cfg.model.neck.eval_branches
-    assert [metric.type for metric in cfg.val_evaluator] == ['Accuracy', 'BranchAccuracy']
+    assert [metric.type for metric in cfg.val_evaluator] == [
+        'Accuracy',
+        'BranchAccuracy',
+        'Calibration',
+    ]
     assert cfg.default_hooks.consistency.interval == 5
     assert cfg.default_hooks.logger.interval == 5
     reference = Config.fromfile(DHM)

@@ -1,0 +1,158 @@
+import json
+
+import pytest
+
+from paths import ROOT
+from studies.choice import freeze, frozen
+from studies.study import Study, read_study, tuning_name
+
+MAP = ROOT / 'configs/studies/map'
+LR, DECAY = 'optim_wrapper.optimizer.lr', 'optim_wrapper.optimizer.weight_decay'
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Two methods, of which two settings are tuned with two seeds."""
+    configs = {'plain': MAP / 'a.py', 'dhm': MAP / 'b.py'}
+    grid = {LR: [0.1, 0.3], DECAY: [1e-4, 1e-3]}
+    return Study(tmp_path, configs, [5], grid=grid, tuning_seeds=[0, 1])
+
+
+def rows_of(study, accuracies):
+    """Rows of the tuning: by method and seed, the accuracies of the grid's points."""
+    return [
+        {'config': tuning_name(method, point), 'seed': str(seed), 'main': str(accuracy)}
+        for method, of_seeds in accuracies.items()
+        for seed, of_points in enumerate(of_seeds)
+        for point, accuracy in zip(study.points, of_points)
+    ]
+
+
+def test_the_best_mean_is_chosen_and_of_equal_ones_the_first(study):
+    rows = rows_of(
+        study,
+        {
+            'plain': [[80.0, 80.0, 90.0, 81.0], [80.0, 80.0, 50.0, 81.0]],
+            # 80.3 twice: the smaller learning rate, whatever sums are rounded to.
+            'dhm': [[1.0, 80.1, 80.3, 80.2], [1.0, 80.5, 80.3, 80.4]],
+        },
+    )
+    chosen = {'plain': {LR: 0.3, DECAY: 1e-3}, 'dhm': {LR: 0.1, DECAY: 1e-3}}
+    assert study.choose(rows) == chosen
+    # Other seeds, which are not the tuning's, do not count.
+    more = [{**row, 'seed': '7', 'main': '0'} for row in rows]
+    assert study.choose(rows + more) == chosen
+    with pytest.raises(ValueError, match=r'no row of dhm_lr0\.3_\w+0\.001, seed 1'):
+        study.choose(rows[:-1])
+
+
+def test_the_choice_is_written_once(study, tmp_path):
+    path = tmp_path / 'choice.json'
+    rows = rows_of(study, {name: [[1, 2, 3, 4]] * 2 for name in study.configs})
+    with pytest.raises(ValueError, match=r'choice\.json: is missing; .* run with --tune'):
+        frozen(path, study, rows)
+    with pytest.raises(ValueError, match='there is no row'):
+        freeze(path, study, rows[1:])
+    assert not path.exists()
+    freeze(path, study, rows)
+    assert frozen(path, study, rows) == study.choose(rows)
+    text = path.read_text()
+    freeze(path, study, rows)
+    other = rows_of(study, {name: [[4, 2, 3, 1]] * 2 for name in study.configs})
+    with pytest.raises(ValueError, match=r'not what the rows of tuning\.csv choose'):
+        freeze(path, study, other)
+    assert path.read_text() == text
+    content = json.loads(text)
+    content['from']['iterations'] = 7
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match='iterations: it has 7, asked is 0'):
+        frozen(path, study, rows)
+
+
+def test_the_first_stage_is_the_protocols():
+    study = read_study(MAP / 'stage1.py', MAP)
+    tunings = study.tunings()
+    finals = study.finals({name: study.points[0] for name in study.configs})
+    # 6 methods, 3 learning rates, 2 weight decays, 2 seeds; 10 seeds.
+    assert (len(tunings), len(finals)) == (6 * 3 * 2 * 2, 6 * 10)
+    assert len({(t.name, t.seed) for t in tunings}) == len(tunings)
+    assert not {t.seed for t in tunings} & {t.seed for t in finals}
+    lengths = {t.name: t.length for t in finals}
+    assert set(lengths.values()) == {6000, lengths['plain-as-dhm']}
+    ratio = lengths['plain-as-dhm'] / 6000
+    dhm, plain = (next(t for t in finals if t.name == n) for n in ('dhm', 'plain'))
+    assert ratio == pytest.approx(dhm.step_flops() / plain.step_flops(), abs=1 / 6000)
+    forked = next(t for t in finals if t.name == 'dhm-fork0.5')
+    middle = (dhm.step_flops() + plain.step_flops()) / 2
+    assert forked.step_flops() == pytest.approx(middle)
+    for training, split, indices in (
+        (tunings[-1], 'train', -10000),
+        (finals[-1], 'test', None),
+    ):
+        cfg = training.settings()
+        found = cfg.val_dataloader.dataset
+        assert (found.split, found.get('indices')) == (split, indices)
+        assert cfg.train_dataloader.sampler.images == 4000
+        assert cfg.train_cfg.val_interval == cfg.train_cfg.max_iters == training.length
+        warmup, cosine = cfg.param_scheduler
+        assert warmup.end == cosine.begin == round(training.length / 20)
+        assert cosine.end == training.length
+    assert tunings[-1].settings().optim_wrapper.optimizer.lr == 0.3
+    assert tunings[-1].settings().optim_wrapper.optimizer.weight_decay == 1e-3
+
+
+def test_the_second_stage_is_longer_and_the_rest_is_the_same():
+    first, second = (read_study(MAP / f'stage{number}.py', MAP) for number in (1, 2))
+    assert [*second.configs] == ['plain', 'dsl', 'dhm', 'plain-as-dhm']
+    assert first.configs.items() > second.configs.items()
+    assert second.iterations == 25000
+    assert second.claims == [('dhm', 'plain'), ('dhm', 'dsl'), ('dhm', 'plain-as-dhm')]
+    for name in ('options', 'grid', 'tuning_seeds', 'seeds', 'claims', 'costs'):
+        assert getattr(first, name) == getattr(second, name)
+
+
+GOOD = dict(
+    methods={'a': dict(config='a.py'), 'b': dict(config='a.py', costs='a')},
+    iterations=3,
+    grid={'x': [1]},
+    tuning_seeds=[0],
+    seeds=[1],
+)
+
+
+@pytest.mark.parametrize(
+    ('changed', 'message'),
+    [
+        (dict(seeds=[0, 1]), r'the tuning has used the seeds \[0\]'),
+        (dict(seeds=[1, 1]), r'seeds=\[1, 1\]; there must be some, none twice'),
+        (dict(seeds=[]), r'seeds=\[\]; there must be some'),
+        (dict(iterations='3'), "iterations='3'; it must be of type int"),
+        (dict(lengths=3), 'lengths is none of methods, iterations'),
+        (dict(grid={}), r'grid=\{\}; each setting needs values'),
+        (dict(claims=[['a', 'c']]), r"claims has \['a', 'c'\], which is no pair"),
+        (dict(methods={'a': 'a.py'}), r"methods\['a'\] is 'a.py'; it must be a dict"),
+        (
+            dict(methods={'a': dict(config='c.py')}),
+            r"\w+\['a'\]: there is no .*c\.py",
+        ),
+        (
+            dict(methods={'a': dict(config='a.py', costs='b')}),
+            r"methods\['a'\] costs 'b', which must be a method without costs",
+        ),
+    ],
+)
+def test_names_what_is_wrong_in_a_study(changed, message, tmp_path):
+    (tmp_path / 'a.py').write_text('')
+    path = tmp_path / 'study.py'
+
+    def write(content):
+        path.write_text(''.join(f'{key} = {value!r}\n' for key, value in content.items()))
+
+    write(GOOD)
+    assert [*read_study(path, tmp_path).configs] == ['a', 'b']
+    write({**GOOD, **changed})
+    with pytest.raises(ValueError, match=rf'study\.py: {message}'):
+        read_study(path, tmp_path)
+    write({key: value for key, value in GOOD.items() if key != 'seeds'})
+    with pytest.raises(ValueError, match=r'study\.py: has no seeds'):
+        read_study(path, tmp_path)

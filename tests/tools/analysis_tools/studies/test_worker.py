@@ -1,0 +1,84 @@
+import pytest
+import torch
+
+from paths import ROOT
+from studies.training import Training, initial_weights
+from studies.worker import train, workers
+
+PLAIN = ROOT / 'configs/plain/resnet20_1xb64_digits.py'
+# It draws at random which branches are forked, and augments at random.
+FORKED = ROOT / 'configs/ablations/resnet20_dhm-fork0.5_1xb64_digits.py'
+SHORT = {'train_dataloader.batch_size': 360, 'train_cfg.max_epochs': 2}
+
+
+def test_nothing_depends_on_what_ran_before(tmp_path, monkeypatch, tool_env):
+    for name, value in {**tool_env, 'CUDA_VISIBLE_DEVICES': ''}.items():
+        monkeypatch.setenv(name, value)
+    alone = Training(FORKED, 0, tmp_path / 'alone', SHORT)
+    other = Training(PLAIN, 3, tmp_path / 'other', {**SHORT, 'train_cfg.max_epochs': 1})
+    after = Training(FORKED, 0, tmp_path / 'after', SHORT)
+    broken = {**SHORT, 'train_dataloader.dataset.dataset.split': 'none'}
+    broken = Training(FORKED, 0, tmp_path / 'broken', broken)
+    start = initial_weights([alone])
+    with workers(1) as pool:
+        for training in (alone, broken, other, after):
+            future = pool.submit(train, *training.command(start))
+            if training is not broken:
+                future.result()
+                continue
+            text = (
+                rf'^{FORKED.stem}_seed0: failed; .*train\.log ends:(.|\n)*Digits: split='
+            )
+            with pytest.raises(RuntimeError, match=text):
+                future.result()
+    weights, rows = [], []
+    for training in (alone, after):
+        checkpoint = torch.load(training.work_dir / 'epoch_2.pth', weights_only=False)
+        weights.append(checkpoint['state_dict'])
+        rows.append({**training.result(), 'seconds': 0})
+    assert rows[0] == rows[1]
+    assert rows[0]['nll_side0'] > 0
+    assert 0 < rows[0]['ece_ensemble'] < 100
+    assert weights[0].keys() == weights[1].keys()
+    for key, value in weights[0].items():
+        assert torch.equal(value, weights[1][key]), key
+    # Each has its own log.
+    text = (after.work_dir / 'train.log').read_text()
+    assert text.count('Epoch(val) [2]') == 1
+    assert 'Epoch(val) [1]' in text
+
+
+def test_by_iterations_it_goes_on_where_it_was(tmp_path, monkeypatch, tool_env):
+    for name, value in {**tool_env, 'CUDA_VISIBLE_DEVICES': ''}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr('studies.training.CHECKPOINTS', 2)
+    base = tmp_path / 'base.py'
+    base.write_text(
+        f"""
+_base_ = '{FORKED}'
+
+train_dataloader = dict(
+    sampler=dict(_delete_=True, type='InfinitePartSampler', images=100)
+)
+optim_wrapper = dict(type='OptimWrapper')
+param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=False, end=400)]
+train_cfg = dict(_delete_=True, by_epoch=False, max_iters=400)
+"""
+    )
+    training = Training(base, 0, tmp_path, name='short', iterations=4)
+    start = initial_weights([training])
+    last = training.work_dir / 'iter_4.pth'
+    states, rows = [], []
+    with workers(1) as pool:
+        for _ in range(2):
+            pool.submit(train, *training.command(start)).result()
+            states.append(torch.load(last, weights_only=False))
+            rows.append({**training.result(), 'seconds': 0})
+            # Killed after its second iteration.
+            last.unlink()
+            (training.work_dir / 'last_checkpoint').write_text('iter_2.pth')
+    assert 'resumed epoch: ' in (training.work_dir / 'train.log').read_text()
+    assert rows[0] == rows[1]
+    assert rows[0]['iterations'] == 4
+    for key, value in states[0]['state_dict'].items():
+        assert torch.equal(value, states[1]['state_dict'][key]), key

@@ -1,0 +1,64 @@
+"""The frozen choice of a study: what the tuning has chosen, and of what."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from dhm_plugin.checkpoints.files import written_at_once
+
+from .settings import differences
+from .study import Point, Study
+
+
+def freeze(path: Path, study: Study, rows: Sequence[dict[str, str]]) -> None:
+    """Write the choice, once.
+
+    Args:
+        path (Path): The JSON file; where it is, it stays as it is.
+        study (Study): The study.
+        rows (Sequence[dict[str, str]]): Of its tuning.
+
+    Raises:
+        ValueError: If a row is missing, or the file has another choice, or one of
+            another study.
+    """
+    if path.is_file():
+        frozen(path, study, rows)
+        return
+    choice = {'chosen': study.choose(rows), 'from': study.content}
+    with written_at_once(path) as temporary:
+        temporary.write_text(json.dumps(choice, indent=2) + '\n')
+
+
+def frozen(path: Path, study: Study, rows: Sequence[dict[str, str]]) -> dict[str, Point]:
+    """Read the choice, and check that it is this study's.
+
+    Args:
+        path (Path): The JSON file.
+        study (Study): The study.
+        rows (Sequence[dict[str, str]]): Of its tuning.
+
+    Returns:
+        dict[str, Point]: Of each method, the chosen settings.
+
+    Raises:
+        ValueError: If there is no file, or the study is not the one that it was chosen
+            from, or the rows choose something else.
+    """
+    if not path.is_file():
+        raise ValueError(
+            f'{path}: is missing; before the final runs the tuning must be done and its '
+            'choice be frozen: run with --tune'
+        )
+    choice = json.loads(path.read_text())
+    if differing := differences(choice['from'], study.content):
+        raise ValueError(
+            f'{path}: was chosen from another study:\n{differing}\nGive the study that '
+            'it was chosen from, or another --out, and tune there'
+        )
+    if differing := differences(choice['chosen'], study.choose(rows)):
+        raise ValueError(
+            f'{path}: is not what the rows of tuning.csv choose:\n{differing}\nOne of '
+            'the two files was changed'
+        )
+    return choice['chosen']

@@ -1,0 +1,296 @@
+"""A study: methods, the choice of their settings, and the trainings that they need."""
+
+import itertools
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dhm_plugin.checkpoints.export.config import load_config
+
+from .results import values
+from .training import Training
+
+# A value of each tuned setting, by its name as of ``--cfg-options``.
+Point = dict[str, object]
+
+_KEYS = {
+    'methods': dict,
+    'iterations': int,
+    'options': dict,
+    'grid': dict,
+    'tuning_seeds': list,
+    'seeds': list,
+    'claims': list,
+}
+
+
+@dataclass(frozen=True)
+class Study:
+    """Configs that are compared, everything else equal.
+
+    Args:
+        folder (Path): Of its CSV files and trainings.
+        configs (dict[str, Path]): Name of each method to its config; the first is what
+            the others are compared with.
+        seeds (Sequence[int]): Of the final runs.
+        options (dict): Changes of every config. Defaults to none.
+        consistency (int): As of :class:`Training`. Defaults to 0.
+        iterations (int): Of every method. Defaults to 0: as long as the configs say.
+        costs (dict[str, str]): Name of a method to that of another one whose FLOPs it
+            gets, in the place of its iterations. Defaults to none.
+        grid (dict[str, Sequence]): Name of each tuned setting to its values. Defaults to
+            none: nothing is tuned.
+        tuning_seeds (Sequence[int]): Of the tuning. Defaults to none.
+        claims (Sequence[tuple[str, str]]): Pairs of methods; claimed is that the first
+            differs from the second. Defaults to none.
+        on_test (bool): Whether the final runs are measured on the test images, which the
+            tuning never sees; else on the validation images. Defaults to False.
+    """
+
+    folder: Path
+    configs: dict[str, Path]
+    seeds: Sequence[int]
+    options: dict = field(default_factory=dict)
+    consistency: int = 0
+    iterations: int = 0
+    costs: dict[str, str] = field(default_factory=dict)
+    grid: dict[str, Sequence] = field(default_factory=dict)
+    tuning_seeds: Sequence[int] = ()
+    claims: Sequence[tuple[str, str]] = ()
+    on_test: bool = False
+
+    @property
+    def content(self) -> dict:
+        """What the tuning depends on, as plain data: all but the final seeds.
+
+        Returns:
+            dict: The files of the configs by their names alone.
+        """
+        return {
+            'methods': {name: config.name for name, config in self.configs.items()},
+            'costs': dict(self.costs),
+            'options': dict(self.options),
+            'iterations': self.iterations,
+            'grid': {name: list(points) for name, points in self.grid.items()},
+            'tuning_seeds': list(self.tuning_seeds),
+        }
+
+    @property
+    def points(self) -> list[Point]:
+        """All combinations of the grid's values, the first name's outermost."""
+        products = itertools.product(*self.grid.values())
+        return [dict(zip(self.grid, product)) for product in products]
+
+    def tunings(self) -> list[Training]:
+        """Give the trainings that the choice is made of, on the validation images.
+
+        Returns:
+            list[Training]: Every method with every point of the grid and every seed.
+        """
+        lengths = self._lengths()
+        folder = self.folder / 'tuning'
+        return [
+            self._training(method, seed, folder, point, lengths, tuning=True)
+            for seed in self.tuning_seeds
+            for method in self.configs
+            for point in self.points
+        ]
+
+    def finals(self, chosen: Mapping[str, Point]) -> list[Training]:
+        """Give the trainings that are compared.
+
+        Args:
+            chosen (Mapping[str, Point]): Of each method, the point of the grid.
+
+        Returns:
+            list[Training]: Every method with every seed.
+        """
+        lengths = self._lengths()
+        return [
+            self._training(method, seed, self.folder, chosen[method], lengths)
+            for seed in self.seeds
+            for method in self.configs
+        ]
+
+    def choose(self, rows: Sequence[dict[str, str]]) -> dict[str, Point]:
+        """Choose the point with the best mean accuracy of the main branch, a method each.
+
+        Args:
+            rows (Sequence[dict[str, str]]): Of the tuning.
+
+        Returns:
+            dict[str, Point]: By method; of equal ones the first in the grid's order.
+
+        Raises:
+            ValueError: If a row is missing.
+        """
+        chosen = {}
+        for method in self.configs:
+            means = []
+            for point in self.points:
+                found = values(rows, tuning_name(method, point))
+                missing = [seed for seed in self.tuning_seeds if seed not in found]
+                if missing:
+                    raise ValueError(
+                        f'there is no row of {tuning_name(method, point)}, seed '
+                        f'{missing[0]}; train it with --tune'
+                    )
+                means.append(statistics.mean(found[seed] for seed in self.tuning_seeds))
+            # Equal up to the rounding of a sum.
+            best = max(range(len(means)), key=lambda i: (round(means[i], 6), -i))
+            chosen[method] = self.points[best]
+        return chosen
+
+    def _lengths(self) -> dict[str, int]:
+        """Tell the iterations of each method; 0 is the config's own."""
+        lengths = dict.fromkeys(self.configs, self.iterations)
+        for method, other in self.costs.items():
+            ours, theirs = (
+                Training(self.configs[name], 0, self.folder, self.options).step_flops()
+                for name in (method, other)
+            )
+            lengths[method] = math.ceil(round(lengths[other] * theirs / ours, 6))
+        return lengths
+
+    def _training(
+        self,
+        method: str,
+        seed: int,
+        folder: Path,
+        point: Point,
+        lengths: Mapping[str, int],
+        tuning: bool = False,
+    ) -> Training:
+        return Training(
+            self.configs[method],
+            seed,
+            folder,
+            {**self.options, **point},
+            0 if tuning else self.consistency,
+            name=tuning_name(method, point) if tuning else method,
+            iterations=lengths[method],
+            on_test=self.on_test and not tuning,
+        )
+
+
+def tuning_name(method: str, point: Point) -> str:
+    """Name the rows of a method with a point of the grid.
+
+    Args:
+        method (str): Name of the method.
+        point (Point): The values of the settings.
+
+    Returns:
+        str: The name, as that of a file.
+
+    Examples:
+        >>> tuning_name('dhm', {'optim_wrapper.optimizer.lr': 0.1})
+        'dhm_lr0.1'
+    """
+    parts = [f'{key.rpartition(".")[-1]}{value}' for key, value in point.items()]
+    return '_'.join([method, *parts])
+
+
+def is_study(path: Path) -> bool:
+    """Tell whether a file lists methods; else it is a config of one.
+
+    Args:
+        path (Path): The file.
+
+    Returns:
+        bool: Whether it is a study's.
+    """
+    return 'methods' in load_config(path)
+
+
+def read_study(path: Path, folder: Path, consistency: int = 0) -> Study:
+    """Read the file of a study.
+
+    It has
+
+    - methods (dict[str, dict]): The name of each method to a dict with its ``config``, a
+      path from the file's folder, and if it shall be trained so long that it has the
+      FLOPs of another method, ``costs``, the name of that one.
+    - iterations (int): Length of all other trainings.
+    - options (dict): Changes of every config, by names as of ``--cfg-options``. Optional.
+    - grid (dict[str, list]): The tuned settings, by such names, and their values.
+    - tuning_seeds (list[int]), seeds (list[int]): Of the tuning, and of the final runs.
+    - claims (list[list[str]]): Pairs of methods that are claimed to differ. Optional.
+
+    The tuning is measured on the ``val_dataloader`` of the configs, the final runs on
+    their ``test_dataloader``.
+
+    Args:
+        path (Path): The file.
+        folder (Path): As of :class:`Study`.
+        consistency (int): As of :class:`Study`. Defaults to 0.
+
+    Returns:
+        Study: What it describes.
+
+    Raises:
+        ValueError: If something is missing, is of another type, or does not fit the
+            rest; it names what.
+    """
+    found = load_config(path).to_dict()
+    found = {'options': {}, 'claims': [], **found}
+    _check(path, found)
+    methods = found['methods']
+    return Study(
+        folder,
+        {name: path.parent / method['config'] for name, method in methods.items()},
+        found['seeds'],
+        found['options'],
+        consistency,
+        found['iterations'],
+        {name: m['costs'] for name, m in methods.items() if 'costs' in m},
+        found['grid'],
+        found['tuning_seeds'],
+        [tuple(pair) for pair in found['claims']],
+        on_test=True,
+    )
+
+
+def _check(path: Path, found: dict) -> None:
+    """Refuse what is no study."""
+    for key in _KEYS.keys() - found.keys():
+        raise ValueError(f'{path}: has no {key}')
+    for key, value in found.items():
+        if key not in _KEYS:
+            raise ValueError(f'{path}: {key} is none of {", ".join(_KEYS)}')
+        if not isinstance(value, _KEYS[key]):
+            kind = _KEYS[key].__name__
+            raise ValueError(f'{path}: {key}={value!r}; it must be of type {kind}')
+    methods = found['methods']
+    own = {name for name, method in methods.items() if 'costs' not in method}
+    for name, method in methods.items():
+        where = f'{path}: methods[{name!r}]'
+        if not isinstance(method, dict) or {*method} - {'costs'} != {'config'}:
+            raise ValueError(
+                f'{where} is {method!r}; it must be a dict with config and, if need be, '
+                'costs'
+            )
+        if not (path.parent / method['config']).is_file():
+            raise ValueError(f'{where}: there is no {path.parent / method["config"]}')
+        if method.get('costs', name) not in own | {name}:
+            raise ValueError(
+                f'{where} costs {method["costs"]!r}, which must be a method without costs'
+            )
+    for pair in found['claims']:
+        if len(pair) != 2 or not {*pair} <= {*methods}:
+            raise ValueError(f'{path}: claims has {pair!r}, which is no pair of methods')
+    both = {*found['seeds']} & {*found['tuning_seeds']}
+    if both:
+        raise ValueError(
+            f'{path}: the tuning has used the seeds {sorted(both)}; the final runs need '
+            'new ones'
+        )
+    for key in ('seeds', 'tuning_seeds'):
+        if not found[key] or len({*found[key]}) < len(found[key]):
+            raise ValueError(
+                f'{path}: {key}={found[key]}; there must be some, none twice'
+            )
+    if not found['grid'] or not all(found['grid'].values()):
+        raise ValueError(f'{path}: grid={found["grid"]}; each setting needs values')
