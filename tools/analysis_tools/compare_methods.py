@@ -65,7 +65,8 @@ def parse_args() -> argparse.Namespace:
         '--jobs',
         type=positive,
         default=1 if torch.cuda.is_available() else len(os.sched_getaffinity(0)),
-        help='trainings at once; default: one a core, or one on a GPU',
+        help='trainings at once, which share the cores, or have OMP_NUM_THREADS threads '
+        'each; default: one a core, or one on a GPU',
     )
     parser.add_argument(
         '--consistency',

@@ -20,13 +20,16 @@ TRAIN = Path(__file__).parents[2] / 'train.py'
 def workers(jobs: int) -> ProcessPoolExecutor:
     """Start processes that share the cores, and end with this one.
 
+    Each has ``OMP_NUM_THREADS`` threads, where the environment says it.
+
     Args:
         jobs (int): How many.
 
     Returns:
         ProcessPoolExecutor: To which :func:`train` is submitted.
     """
-    threads = max(1, len(os.sched_getaffinity(0)) // jobs)
+    share = max(1, len(os.sched_getaffinity(0)) // jobs)
+    threads = int(os.environ.get('OMP_NUM_THREADS', share))
     context = multiprocessing.get_context('spawn')
     return ProcessPoolExecutor(jobs, context, _begin, (threads,))
 
@@ -70,7 +73,7 @@ def train(name: str, config: Path, work_dir: Path, options: list[str]) -> None:
 
 
 def _begin(threads: int) -> None:
-    """Let Linux end this process when the study is killed; share the cores."""
+    """Let Linux end this process when the study is killed; set its threads."""
     prctl = getattr(ctypes.CDLL(None), 'prctl', None)
     if prctl is not None:
         prctl(1, signal.SIGTERM)

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 import torch
 
@@ -82,3 +84,14 @@ train_cfg = dict(_delete_=True, by_epoch=False, max_iters=400)
     assert rows[0]['iterations'] == 4
     for key, value in states[0]['state_dict'].items():
         assert torch.equal(value, states[1]['state_dict'][key]), key
+
+
+@pytest.mark.parametrize('given', [3, None])
+def test_threads_are_those_of_the_environment_or_a_share(given, monkeypatch):
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+    monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
+    if given:
+        monkeypatch.setenv('OMP_NUM_THREADS', str(given))
+    with workers(1) as pool:
+        threads = pool.submit(torch.get_num_threads).result()
+    assert threads == (given or len(os.sched_getaffinity(0)))
