@@ -1,5 +1,6 @@
 """What the metrics of all branches are computed from."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -47,6 +48,19 @@ def branch_logits(metric: str, data_samples: Sequence[dict]) -> BranchLogits:
     labels = torch.cat([sample['gt_label'] for sample in data_samples])
     names = tuple(data_samples[0]['branch_names'])
     return BranchLogits(names, stacked, labels.to(stacked.device))
+
+
+def with_ensemble(log_probs: torch.Tensor) -> torch.Tensor:
+    """Add the ensemble: the mean of the class probabilities of all branches.
+
+    Args:
+        log_probs (torch.Tensor): Log-probabilities (N, K, classes) of K branches.
+
+    Returns:
+        torch.Tensor: Log-probabilities (N, K + 1, classes), the ensemble's last.
+    """
+    mean = log_probs.logsumexp(dim=1, keepdim=True) - math.log(log_probs.size(1))
+    return torch.cat([log_probs, mean], dim=1)
 
 
 def means(results: Sequence[dict[str, float]]) -> dict[str, float]:

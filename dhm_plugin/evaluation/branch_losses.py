@@ -1,6 +1,5 @@
 """Cross-entropy of every branch, and divergence of every pair."""
 
-import math
 from collections.abc import Sequence
 from itertools import permutations
 
@@ -10,7 +9,7 @@ from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
 
 from ..checked_arguments import checked_arguments
-from .branch_logits import ENSEMBLE, branch_logits, means
+from .branch_logits import ENSEMBLE, branch_logits, means, with_ensemble
 
 
 @METRICS.register_module()
@@ -59,8 +58,7 @@ class BranchLosses(BaseMetric):
             reduction='none',
             log_target=True,
         ).sum(dim=-1)
-        mean = log_probs.logsumexp(dim=1, keepdim=True) - math.log(len(names))
-        log_probs = torch.cat([log_probs, mean], dim=1)
+        log_probs = with_ensemble(log_probs)
         of_labels = log_probs[torch.arange(len(labels)), :, labels]
         losses = {
             f'ce_{name}': -of_labels[:, i] for i, name in enumerate((*names, ENSEMBLE))

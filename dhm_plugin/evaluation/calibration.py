@@ -1,6 +1,5 @@
 """How far the class probabilities can be believed: likelihood and calibration error."""
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -8,7 +7,7 @@ from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
 
 from ..checked_arguments import checked_arguments
-from .branch_logits import ENSEMBLE, branch_logits
+from .branch_logits import ENSEMBLE, branch_logits, with_ensemble
 
 
 @METRICS.register_module()
@@ -77,8 +76,7 @@ class Calibration(BaseMetric):
         if 'branch_logits' in data_samples[0]:
             names, logits, labels = branch_logits('Calibration', data_samples)
             log_probs = logits.double().log_softmax(dim=-1)
-            mean = log_probs.logsumexp(dim=1, keepdim=True) - math.log(len(names))
-            return (*names, ENSEMBLE), torch.cat([log_probs, mean], dim=1), labels
+            return (*names, ENSEMBLE), with_ensemble(log_probs), labels
         probs = torch.stack([sample['pred_score'] for sample in data_samples])
         labels = torch.cat([sample['gt_label'] for sample in data_samples])
         # What float32 has rounded to 0 would be an infinite loss.
