@@ -5,7 +5,7 @@ from itertools import combinations, product
 import torch
 from torch import nn
 
-from ..models import DHMClassifier, MimickingLoss
+from ..models import DHMClassifier, MimickingLoss, target_of
 from ..models.stages.checkpointing import StatisticsKept
 
 # Of each parameter of the backbone; None where a branch does not reach it.
@@ -40,7 +40,7 @@ def measure(
         maps = network.backbone(inputs)
         feats = network.neck.forward_branches(maps)
         logits = head.branch_logits(feats)
-        losses = head.objective(logits, head.target(data_samples))
+        losses = head.objective(logits, target_of(data_samples))
         gradients = {'cosine_ce': {}, 'cosine': {}}
         for name in head.branch_names:
             of_ce = _gradients(losses[f'loss_ce_{name}'], parameters)

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from mmengine.model import BaseModule, ModuleList, Sequential
 from mmpretrain.models import GlobalAveragePooling
 from mmpretrain.registry import MODELS
 
 from ...checked_arguments import checked_arguments, unknown_argument
+from ..forking import draw_forks, is_probability
 from ..iteration_seed import IterationSeed
 
 _BRANCH_KEYS = ('stages', 'fork', 'fork_prob')
@@ -150,7 +150,6 @@ class SideBranchNeck(BaseModule):
         (feat,) = self.pool((self.branches[index](maps[self.forks[index]]),))
         return feat
 
-    @torch.compiler.disable
     def draw_forks(self) -> list[bool]:
         """Decide which side branches are forked in this training iteration.
 
@@ -158,10 +157,7 @@ class SideBranchNeck(BaseModule):
             list[bool]: One a side branch, by its ``fork_prob``; of the same seed and
             iteration the same on all processes.
         """
-        numbers = np.random.default_rng(self._seed.next_sequence()).random(
-            len(self.branches)
-        )
-        return (numbers < self.fork_probs).tolist()
+        return draw_forks(self.fork_probs, self._seed)
 
     def switch_to_deploy(self) -> None:
         """Drop the side branches in place."""
@@ -221,7 +217,7 @@ def _check_branch(index: int, branch: dict) -> None:
             f'{branch}'
         )
     prob = branch.get('fork_prob', 1.0)
-    if not isinstance(prob, (int, float)) or not 0 < prob <= 1:
+    if not is_probability(prob):
         raise ValueError(
             f'{where} has fork_prob={prob!r}; it must be a probability, above 0 and at '
             'most 1; leave out a branch that is never forked'

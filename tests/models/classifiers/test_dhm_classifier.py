@@ -157,7 +157,8 @@ def test_what_does_not_fit_fails_when_built(build, options, message):
     [
         (
             {'model.neck': dict(type='GlobalAveragePooling', _delete_=True)},
-            'the neck is a GlobalAveragePooling; it must be a SideBranchNeck',
+            'the neck is a GlobalAveragePooling, beside a MultiBranchClsHead; it must be '
+            'a SideBranchNeck',
         ),
         (
             {
@@ -165,7 +166,8 @@ def test_what_does_not_fit_fails_when_built(build, options, message):
                     type='LinearClsHead', num_classes=10, in_channels=64, _delete_=True
                 )
             },
-            'the head is a LinearClsHead; it must be a MultiBranchClsHead',
+            'the head is a LinearClsHead, beside a SideBranchNeck; it must be a '
+            'MultiBranchClsHead',
         ),
     ],
 )

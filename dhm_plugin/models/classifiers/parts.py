@@ -1,0 +1,107 @@
+"""Of what parts a classifier can be made."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmpretrain.models import ClsHead
+from mmpretrain.registry import MODELS
+from torch import nn
+
+from ..heads import MultiBranchClsHead
+from ..necks import SideBranchNeck
+
+_PLAIN = (
+    "leave the plain network's neck and head as they are and give DHMClassifier the "
+    'mimicking_loss'
+)
+
+
+def is_of_type(part: Any, expected: type) -> bool:
+    """Say whether a part, or what its config builds, is of a type.
+
+    Args:
+        part (Any): A module or a config.
+        expected (type): The type.
+
+    Returns:
+        bool: Whether it is so.
+    """
+    kind = _type_of(part)
+    return isinstance(kind, type) and issubclass(kind, expected)
+
+
+def build_described(
+    neck: dict | SideBranchNeck, head: dict | nn.Module | None
+) -> tuple[SideBranchNeck, MultiBranchClsHead]:
+    """Build the neck that describes side branches, and the head beside it.
+
+    Args:
+        neck (dict | SideBranchNeck): The neck.
+        head (dict | MultiBranchClsHead): The head; its ``side_in_channels`` are the
+            neck's where the config does not give them.
+
+    Returns:
+        tuple: Both.
+
+    Raises:
+        TypeError: If the head is of another type.
+    """
+    if not is_of_type(head, MultiBranchClsHead):
+        raise TypeError(
+            f'DHMClassifier: the head is a {_name_of(head)}, beside a SideBranchNeck; it '
+            f'must be a MultiBranchClsHead, or {_PLAIN}'
+        )
+    if isinstance(neck, dict):
+        neck = MODELS.build(neck)
+    if isinstance(head, dict):
+        head = MODELS.build({'side_in_channels': neck.side_channels, **head})
+    return neck, head
+
+
+def check_plain(
+    backbone: dict | nn.Module,
+    neck: dict | Sequence[dict] | nn.Module | None,
+    head: dict | nn.Module | None,
+) -> None:
+    """Check that side branches can be derived of a plain network.
+
+    Args:
+        backbone (dict): Its backbone.
+        neck (dict | list | None): Its neck.
+        head (dict): Its head.
+
+    Raises:
+        TypeError: If one of them is no config, or the head computes a loss of its own.
+    """
+    if is_of_type(head, MultiBranchClsHead):
+        raise TypeError(
+            f'DHMClassifier: the neck is a {_name_of(neck)}, beside a '
+            f'MultiBranchClsHead; it must be a SideBranchNeck, or {_PLAIN}'
+        )
+    for role, part in (('backbone', backbone), ('neck', neck), ('head', head)):
+        if isinstance(part, nn.Module):
+            raise TypeError(
+                f'DHMClassifier: the {role} is a module; side branches are derived of '
+                'configs, so give its config, or describe them in a SideBranchNeck'
+            )
+    kind = _type_of(head)
+    if not is_of_type(head, ClsHead) or kind.loss is not ClsHead.loss:
+        raise TypeError(
+            f'DHMClassifier: the head is a {_name_of(head)}, which has no logits of its '
+            'own or a loss that is not of the logits alone; it must be one whose loss is '
+            "that of MMPretrain's ClsHead, such as LinearClsHead, StackedLinearClsHead "
+            'or VisionTransformerClsHead'
+        )
+
+
+def _type_of(part: Any) -> Any:
+    if isinstance(part, dict):
+        kind = part.get('type')
+        return MODELS.get(kind) if isinstance(kind, str) else kind
+    return type(part)
+
+
+def _name_of(part: Any) -> str:
+    if isinstance(part, (list, tuple)):
+        return ' and '.join(_name_of(inner) for inner in part)
+    return getattr(_type_of(part), '__name__', str(part))

@@ -1,0 +1,59 @@
+"""Runs a network on the meta device, which computes shapes alone."""
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from .calls import Call, calls_of
+
+# Images that networks are built for, where they do not say it.
+_SIZES = 224, 256, 384, 32
+
+
+def run_on_meta(network: nn.Module, *inputs: Any) -> tuple[Any, dict[str, torch.Tensor]]:
+    """Run a network on the meta device, in its mode.
+
+    Args:
+        network (nn.Module): The network; its weights and statistics stay as they are.
+        *inputs: What it gets, on the meta device.
+
+    Returns:
+        tuple: What it gives, and its parameters by name, as they took part in it.
+    """
+    parameters = {
+        name: parameter.detach().to('meta').requires_grad_(parameter.is_floating_point())
+        for name, parameter in network.named_parameters()
+    }
+    buffers = {name: buffer.to('meta') for name, buffer in network.named_buffers()}
+    return torch.func.functional_call(network, parameters | buffers, inputs), parameters
+
+
+def trace(backbone: nn.Module) -> tuple[list[Call], torch.Tensor, Any]:
+    """Record what a backbone calls for two images of a size that it takes.
+
+    Args:
+        backbone (nn.Module): The backbone.
+
+    Returns:
+        tuple: The calls, the images (2, C, H, W), on the meta device, and what it gives.
+
+    Raises:
+        ValueError: If it cannot run on the meta device.
+    """
+    conv = next((m for m in backbone.modules() if isinstance(m, nn.Conv2d)), None)
+    own = getattr(backbone, 'img_size', None)
+    error: Exception | None = None
+    for size in dict.fromkeys((own, *_SIZES) if own else _SIZES):
+        height, width = size if isinstance(size, (tuple, list)) else (size, size)
+        shape = 2, conv.in_channels if conv else 3, height, width
+        images = torch.empty(shape, device='meta')
+        try:
+            calls, (output, _) = calls_of(
+                backbone, partial(run_on_meta, backbone, images)
+            )
+            return calls, images, output
+        except Exception as failure:
+            error = error or failure
+    raise ValueError(str(error)) from error
