@@ -65,7 +65,7 @@ class RestOfNetwork(BaseModule):
         }
         for name, stand_in in stand_ins.items():
             stand_in.replay(tape, name)
-        expected, _, used = self._trial(before, image)
+        expected, used, unused = self._trial(before, image)
         #: Names of the network's modules whose output the branch needs.
         self.replayed = [
             name
@@ -78,18 +78,14 @@ class RestOfNetwork(BaseModule):
         for call in calls:
             if call.name in self.without:
                 self._stand_in(call, ())
-        try:
-            shapes, unused, used_now = self._trial(before, image)
-            right = shapes == expected and used_now >= used & {fork}
-        except Exception:  # between the modules something needs their shapes
-            right = False
-        if not right:
+        if self._shapes(before, image) != expected:
+            # Between the modules something needs what they give.
             self.replayed = list(before)
             for name, stand_in in stand_ins.items():
                 stand_in.replay(tape, name)
-            shapes, unused, _ = self._trial(before, image)
-        if shapes != expected:
-            raise ValueError(f'without {self.without} it gives {shapes}, not {expected}')
+            shapes = self._shapes(before, image)
+            if shapes != expected:
+                raise ValueError(f'it gives {shapes}, but with all blocks {expected}')
         for name in unused:
             self._drop(name)
 
@@ -116,12 +112,12 @@ class RestOfNetwork(BaseModule):
 
     def _trial(
         self, before: dict[str, Call], image: torch.Tensor
-    ) -> tuple[tuple, list[str], set[str]]:
-        """Run on the meta device.
+    ) -> tuple[tuple, set[str], list[str]]:
+        """Run on the meta device, forward and backward.
 
         Returns:
-            tuple: The shapes that it gives, the names of the parameters that it does not
-            use, and those of the network's modules whose output it uses.
+            tuple: The shapes that it gives, the names of the network's modules whose
+            output it uses, and those of the parameters that it does not use.
         """
         leaves: dict[int, str] = {}
         tensors: list[torch.Tensor] = []
@@ -154,11 +150,26 @@ class RestOfNetwork(BaseModule):
         }
         of_weights = zip(names, gradients[len(tensors) :])
         unused = [name for name, gradient in of_weights if gradient is None]
-        return shapes_of(feats), unused, used
+        return shapes_of(feats), used, unused
+
+    @torch.no_grad()
+    def _shapes(self, before: dict[str, Call], image: torch.Tensor) -> tuple | None:
+        """Run on the meta device, forward: the shapes that it gives, None if it fails."""
+        with self.tape.open():
+            self.tape.outputs.update({name: call.output for name, call in before.items()})
+            try:
+                return shapes_of(run_on_meta(self.backbone, image)[0])
+            except Exception:
+                return None
 
     def _drop(self, name: str) -> None:
         """Let a parameter be none: its network may still ask for it."""
         owner, _, leaf = name.rpartition('.')
-        module = self.backbone.get_submodule(owner)
+        try:
+            module = self.backbone.get_submodule(owner)
+        except AttributeError:  # it was of a block that is left out
+            return
+        if leaf not in module._parameters:
+            return
         value = module._parameters.pop(leaf).data
         module.register_buffer(leaf, value, persistent=False)
