@@ -58,11 +58,12 @@ def _known_state():
     MMLogger.get_current_instance().setLevel('WARNING')
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def build():
     """Build the model of a config, with its options changed, in a known random state."""
 
     def build_config(config, **options):
+        init_default_scope('mmpretrain')
         cfg = Config.fromfile(ROOT / 'configs' / config)
         cfg.merge_from_dict(options)
         torch.manual_seed(0)
