@@ -23,6 +23,7 @@ _KEYS = {
     'tuning_seeds': list,
     'seeds': list,
     'claims': list,
+    'title': str,
 }
 _METHOD_KEYS = ({'config'}, {'config', 'iterations'}, {'config', 'costs'})
 
@@ -50,6 +51,7 @@ class Study:
             differs from the second. Defaults to none.
         on_test (bool): Whether the final runs are measured on the test images, which the
             tuning never sees; else on the validation images. Defaults to False.
+        title (str): Of its panel in a picture of several studies. Defaults to ``''``.
     """
 
     folder: Path
@@ -64,6 +66,7 @@ class Study:
     tuning_seeds: Sequence[int] = ()
     claims: Sequence[tuple[str, str]] = ()
     on_test: bool = False
+    title: str = ''
 
     @property
     def content(self) -> dict:
@@ -224,6 +227,8 @@ def read_study(path: Path, folder: Path, consistency: int = 0) -> Study:
     - grid (dict[str, list]): The tuned settings, by such names, and their values.
     - tuning_seeds (list[int]), seeds (list[int]): Of the tuning, and of the final runs.
     - claims (list[list[str]]): Pairs of methods that are claimed to differ. Optional.
+    - title (str): What is trained on, for a picture of several studies; those that differ
+      in the length alone have the same. Optional: the file's name.
 
     The tuning is measured on the ``val_dataloader`` of the configs, the final runs on
     their ``test_dataloader``.
@@ -241,7 +246,7 @@ def read_study(path: Path, folder: Path, consistency: int = 0) -> Study:
             rest; it names what.
     """
     found = load_config(path).to_dict()
-    found = {'options': {}, 'claims': [], **found}
+    found = {'options': {}, 'claims': [], 'title': path.stem, **found}
     _check(path, found)
     methods = found['methods']
     return Study(
@@ -257,6 +262,7 @@ def read_study(path: Path, folder: Path, consistency: int = 0) -> Study:
         found['tuning_seeds'],
         [tuple(pair) for pair in found['claims']],
         on_test=True,
+        title=found['title'],
     )
 
 
