@@ -11,11 +11,11 @@ STAGES = [MAP / 'stage1.py', MAP / 'stage2.py']
 @pytest.fixture
 def folder(tmp_path):
     """Made-up rows of two stages."""
-    for stage, gain in zip(STAGES, (1, 0)):
-        for name, flops in (('plain', 2e13), ('dhm', 5e13), ('plain-as-dhm', 5e13)):
+    for stage, gain, length in zip(STAGES, (1, 0), (6, 25)):
+        for name, flops in (('plain', 2e12), ('dhm', 5e12), ('plain-as-dhm', 5e12)):
             for seed, noise in enumerate((0, 0.1, 0.3)):
                 main = 90 + gain * (name == 'dhm') + noise * len(name) % 0.7
-                row = dict(config=name, seed=seed, iterations=1, flops=flops, seconds=1)
+                row = dict(config=name, seed=seed, flops=length * flops, seconds=1)
                 path = tmp_path / stage.stem / 'results.csv'
                 results.add(path, {**row, 'main': main})
     return tmp_path
