@@ -11,6 +11,7 @@ from mmpretrain.registry import DATASETS, MODELS
 
 from dhm_plugin.checkpoints.compare import differing_weights
 from paths import ROOT
+from studies import results
 from studies.settings import settings_of
 from studies.study import read_study
 
@@ -209,6 +210,15 @@ def test_a_stage_is_the_protocols(stage):
     title += ', ResNet-20' if network == 'resnet20' else ''
     title += ', a fifth of the labels wrong' if wrong else ''
     assert study.title == title
+
+
+def test_the_rows_that_are_there_are_of_these_settings():
+    rows = results.read(MAP / 'stage1/tuning.csv')
+    study, _ = read('stage1')
+    trainings = {training.name: training for training in study.tunings()}
+    assert rows
+    for row in rows:
+        trainings[row['config']].check([row])
 
 
 @pytest.mark.parametrize(
