@@ -210,6 +210,8 @@ def test_a_stage_is_the_protocols(stage):
     title += ', ResNet-20' if network == 'resnet20' else ''
     title += ', a fifth of the labels wrong' if wrong else ''
     assert study.title == title
+    line = f'| `{stage}.py` | {len(study.tunings())} | {len(finals)} | '
+    assert line in (ROOT / 'docs/study.md').read_text()
 
 
 def test_the_rows_that_are_there_are_of_these_settings():

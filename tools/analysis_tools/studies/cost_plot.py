@@ -55,8 +55,9 @@ def lines(
                 if by_seed.setdefault(seed, accuracy) != accuracy:
                     raise ValueError(
                         f'{method}, seed {seed}: two studies with the title '
-                        f'{study.title!r} have different accuracies of it; studies of '
-                        'different settings need different titles'
+                        f'{study.title!r} have different accuracies of it; give studies '
+                        'of different settings different titles, and train a run that '
+                        'two studies share once'
                     )
     return panels
 
