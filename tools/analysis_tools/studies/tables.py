@@ -139,7 +139,7 @@ def claims_table(studies: Mapping[str, Claimed]) -> str:
                 _difference(*pair, with_seeds=True),
                 f'{low:+.2f} to {high:+.2f}',
                 f'{probability_of_better(*pair):.2f}',
-                f'{p:.3f}',
+                f'{p:.3f}' if p >= 0.001 else '< 0.001',
             ]
         )
     header = [

@@ -69,7 +69,11 @@ def test_claims_table(tmp_path, versions):
 
 def test_claims_of_several_studies_are_corrected_together(tmp_path, versions):
     studies = {}
-    for name, mains in (('short', (91, 91.5, 93.5)), ('long', (91, 92.1, 93))):
+    for name, mains in (
+        ('short', (91, 91.5, 93.5)),
+        ('long', (91, 92.1, 93)),
+        ('longest', (91, 92.01, 93)),
+    ):
         path = tmp_path / f'{name}.csv'
         for seed, main in enumerate(mains):
             for config, accuracy in (('plain', 90 + seed), ('dhm', main)):
@@ -79,9 +83,10 @@ def test_claims_of_several_studies_are_corrected_together(tmp_path, versions):
     lines = claims_table(studies).splitlines()[3:]
     cells = [[cell.strip() for cell in line.split('|')[1:-1]] for line in lines]
     assert [(row[0], row[-1]) for row in cells] == [
-        # The p-values are 0.074 and 0.001; the smaller one is doubled.
+        # The p-values are 0.074, 0.00104 and 0.00001; the second one is doubled.
         ('short: dhm - plain', '0.074'),
         ('long: dhm - plain', '0.002'),
+        ('longest: dhm - plain', '< 0.001'),
     ]
 
 
