@@ -32,7 +32,8 @@ model = dict(neck=dict(eval_branches=True))
 val_evaluator = [
     dict(type='Accuracy', topk=(1,)),
     dict(type='BranchAccuracy'),
-    dict(type='BranchLosses'),
+    dict(type='BranchDivergences'),
+    dict(type='Calibration'),
 ]
 test_evaluator = val_evaluator
 work_dir = '{tmp_path}/work'
@@ -71,10 +72,10 @@ def test_two_processes(config, env, run, python, tmp_path):
     two = run('bash', *dist_test, env={**env, 'PORT': free_port()}, cwd=tmp_path)
     one = python(ROOT / 'tools/test.py', config, checkpoint, env=env, cwd=tmp_path)
     metrics = [
-        re.findall(r'(?:accuracy/top1|branch\w*/\w+): [\d.]+', text)
+        re.findall(r'(?:accuracy|branch|calibration|divergence)/\w+: [\d.]+', text)
         for text in (one, two)
     ]
-    assert len(metrics[0]) == 15
+    assert len(metrics[0]) == 1 + 4 + 6 + 2 * 4
     assert metrics[0] == metrics[1]
 
 
