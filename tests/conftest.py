@@ -35,11 +35,15 @@ def as_it_is(text, **style):
     return text, False
 
 
+# They only call what a stack has.
+ONE_STACK = ['tests/tools/analysis_tools', 'tests/tools/dataset_converters']
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Mark what only calls what a stack has, and begin with what takes longest."""
+    """Mark what is the same on both stacks, and begin with what takes longest."""
     for item in items:
-        if item.path.is_relative_to(ROOT / 'tests/tools/analysis_tools'):
+        if any(item.path.is_relative_to(ROOT / folder) for folder in ONE_STACK):
             item.add_marker('one_stack')
     items.sort(key=lambda item: not item.path.is_relative_to(ROOT / 'tests/tools'))
 
@@ -54,11 +58,12 @@ def _known_state():
     MMLogger.get_current_instance().setLevel('WARNING')
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def build():
     """Build the model of a config, with its options changed, in a known random state."""
 
     def build_config(config, **options):
+        init_default_scope('mmpretrain')
         cfg = Config.fromfile(ROOT / 'configs' / config)
         cfg.merge_from_dict(options)
         torch.manual_seed(0)

@@ -1,7 +1,7 @@
 """Metrics of every branch."""
 
 from .branch_accuracy import BranchAccuracy
-from .branch_losses import BranchLosses
+from .branch_divergences import BranchDivergences
 from .calibration import Calibration
 
-__all__ = ['BranchAccuracy', 'BranchLosses', 'Calibration']
+__all__ = ['BranchAccuracy', 'BranchDivergences', 'Calibration']

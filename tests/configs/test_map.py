@@ -1,18 +1,30 @@
-"""The configs of the map: one network, its side branches, the methods and the images."""
+"""The configs of the map: networks, side branches, methods and images; and its stages."""
+
+import math
 
 import numpy as np
 import pytest
 import torch
 from mmengine import Config
 from mmengine.runner import Runner
-from mmpretrain.registry import DATASETS
+from mmpretrain.registry import DATASETS, MODELS
 
 from dhm_plugin.checkpoints.compare import differing_weights
 from paths import ROOT
+from studies import results
+from studies.settings import settings_of
+from studies.study import read_study
 
 MAP = ROOT / 'configs/studies/map'
 PLAIN = MAP / 'resnet8_1xb64_fmnist.py'
 OTHERS = sorted(MAP.glob('resnet8_d*_1xb64_fmnist.py'))
+DEEPER = sorted(MAP.glob('resnet20_*_1xb64_fmnist.py'))
+CONFIGS = [PLAIN, *OTHERS, MAP / 'resnet20_1xb64_fmnist.py', *DEEPER]
+# Channels and blocks of the side branches' stages.
+BRANCHES = {
+    'resnet8': [[(16, 32, 1), (32, 64, 1)], [(32, 128, 1)]],
+    'resnet20': [[(16, 32, 3), (32, 64, 2)], [(32, 128, 3)]],
+}
 
 
 def test_there_are_five_methods():
@@ -32,14 +44,24 @@ def test_there_are_five_methods():
     }
 
 
-@pytest.mark.parametrize('config', OTHERS, ids=lambda path: path.stem)
+def test_the_deeper_network_has_the_methods_that_matter():
+    losses = {
+        path.stem.split('_')[1]: Config.fromfile(path).model.head.mimicking_loss
+        for path in DEEPER
+    }
+    assert losses == {'dsl': None, 'dhm': dict(type='MimickingLoss')}
+
+
+@pytest.mark.parametrize('config', [*OTHERS, *DEEPER], ids=lambda path: path.stem)
 def test_without_side_branches_it_is_the_plain_network(config, build):
-    plain, other = (build(path.relative_to(ROOT / 'configs')) for path in (PLAIN, config))
+    network = config.stem.split('_')[0]
+    paths = (MAP / f'{network}_1xb64_fmnist.py', config)
+    plain, other = (build(path.relative_to(ROOT / 'configs')) for path in paths)
     stages = [
         [(stage.in_channels, stage.out_channels, len(stage)) for stage in branch]
         for branch in other.neck.branches
     ]
-    assert stages == [[(16, 32, 1), (32, 64, 1)], [(32, 128, 1)]]
+    assert stages == BRANCHES[network]
     other.switch_to_deploy()
     assert differing_weights(other.state_dict(), plain.state_dict()) == []
     other.load_state_dict(plain.state_dict())
@@ -48,7 +70,7 @@ def test_without_side_branches_it_is_the_plain_network(config, build):
 
 
 def test_whatever_is_no_part_of_the_network_is_the_same():
-    for config in OTHERS:
+    for config in CONFIGS[1:]:
         ours, theirs = (Config.fromfile(path).to_dict() for path in (PLAIN, config))
         for name in theirs.keys() - {'model', 'stage', 'branches'}:
             assert ours[name] == theirs[name], name
@@ -89,7 +111,7 @@ def test_the_images_of_training_tuning_and_test_differ(fashion_mnist):
     assert found[2] == {(2, number) for number in range(10000)}
 
 
-@pytest.mark.parametrize('config', [PLAIN, *OTHERS], ids=lambda path: path.stem)
+@pytest.mark.parametrize('config', CONFIGS, ids=lambda path: path.stem)
 def test_it_trains(config, fashion_mnist, tmp_path):
     cfg = Config.fromfile(config)
     for loader in (cfg.train_dataloader.dataset, cfg.val_dataloader, cfg.test_dataloader):
@@ -115,3 +137,107 @@ def test_it_trains(config, fashion_mnist, tmp_path):
         if key.endswith('conv1.weight') and key.startswith('backbone'):
             assert not torch.equal(before[key], after[key])
     assert 0 < runner.message_hub.get_scalar('val/accuracy/top1').current() < 100
+
+
+FOUR = ('plain', 'dsl', 'dhm', 'plain-as-dhm')
+CLAIMS = [('dhm', 'plain'), ('dhm', 'dsl'), ('dhm', 'plain-as-dhm')]
+# Network, images, share of wrong labels, and the iterations of the methods.
+STAGES = {
+    'stage2': ('resnet8', 4000, 0, dict.fromkeys(FOUR, 25000)),
+    'stage3_1000_6000': ('resnet8', 1000, 0, dict.fromkeys(FOUR, 6000)),
+    'stage3_1000_25000': ('resnet8', 1000, 0, dict.fromkeys(FOUR, 25000)),
+    'stage3_50000_6000': ('resnet8', 50000, 0, dict.fromkeys(FOUR, 6000)),
+    'stage3_50000_25000': ('resnet8', 50000, 0, dict.fromkeys(FOUR, 25000)),
+    'stage4_1500': ('resnet8', 4000, 0, dict.fromkeys(FOUR, 1500)),
+    'stage4_60000': ('resnet8', 4000, 0, dict.fromkeys(FOUR, 60000)),
+    'stage5_4000_6000': ('resnet20', 4000, 0, dict.fromkeys(FOUR, 6000)),
+    'stage5_50000_25000': ('resnet20', 50000, 0, dict.fromkeys(FOUR, 25000)),
+    'stage7': ('resnet8', 4000, 0.2, dict.fromkeys(FOUR, 6000)),
+    'stage8_4000_6000': (
+        'resnet8',
+        4000,
+        0,
+        {'plain': 6000, 'plain-1.5': 9000, 'plain-4': 24000, 'plain-8': 48000},
+    ),
+    'stage8_50000_25000': (
+        'resnet8',
+        50000,
+        0,
+        {'plain': 25000, 'plain-1.5': 37500, 'plain-4': 100000},
+    ),
+}
+
+
+def read(stage):
+    """A stage, and its final runs with the first point of the grid."""
+    study = read_study(MAP / f'{stage}.py', MAP)
+    return study, study.finals({name: study.points[0] for name in study.configs})
+
+
+def test_no_stage_is_forgotten():
+    found = sorted(path.stem for path in MAP.glob('stage*.py'))
+    assert found == sorted([*STAGES, 'stage1'])
+
+
+@pytest.mark.parametrize('stage', STAGES)
+def test_a_stage_is_the_protocols(stage):
+    network, images, wrong, lengths = STAGES[stage]
+    study, finals = read(stage)
+    first, _ = read('stage1')
+    for name in ('grid', 'tuning_seeds', 'seeds'):
+        assert getattr(study, name) == getattr(first, name)
+    yardstick = stage.startswith('stage8')
+    assert study.claims == ([] if yardstick else CLAIMS)
+    assert [*study.configs] == [*lengths]
+    of_seed = {training.name: training for training in finals if training.seed == 10}
+    for name, training in of_seed.items():
+        method = name.split('-')[0]
+        tag = '' if method == 'plain' else f'{method}_'
+        assert training.config.name == f'{network}_{tag}1xb64_fmnist.py'
+        cfg = training.settings()
+        MODELS.build(cfg.model)
+        assert cfg.train_dataloader.sampler.images == images
+        assert cfg.default_hooks.get('wrong_labels', {}).get('share', 0) == wrong
+        assert cfg.train_cfg.val_interval == cfg.train_cfg.max_iters
+        length = lengths[name]
+        if name == 'plain-as-dhm':
+            ratio = of_seed['dhm'].step_flops() / training.step_flops()
+            length = math.ceil(length * ratio)
+        assert cfg.train_cfg.max_iters == length
+        assert cfg.param_scheduler[0].end == round(length / 20)
+        assert cfg.param_scheduler[1].end == length
+    title = f'{images:,} images'
+    title += ', ResNet-20' if network == 'resnet20' else ''
+    title += ', a fifth of the labels wrong' if wrong else ''
+    assert study.title == title
+    line = f'| `{stage}.py` | {len(study.tunings())} | {len(finals)} | '
+    assert line in (ROOT / 'docs/study.md').read_text()
+
+
+def test_the_rows_that_are_there_are_of_these_settings():
+    rows = results.read(MAP / 'stage1/tuning.csv')
+    study, _ = read('stage1')
+    trainings = {training.name: training for training in study.tunings()}
+    assert rows
+    for row in rows:
+        trainings[row['config']].check([row])
+
+
+@pytest.mark.parametrize(
+    ('stage', 'beside'),
+    [('stage8_4000_6000', 'stage1'), ('stage8_50000_25000', 'stage3_50000_25000')],
+)
+def test_the_yardstick_takes_over_the_rows_of_its_stage(stage, beside):
+    ours, theirs = (
+        {
+            (kind, t.name): settings_of(t.settings())
+            for kind, trainings in (('tuning', study.tunings()), ('final', finals))
+            for t in trainings
+        }
+        for study, finals in map(read, (stage, beside))
+    )
+    shared = ours.keys() & theirs.keys()
+    # Six points of the grid, and the final run.
+    assert len(shared) == 7
+    for key in shared:
+        assert ours[key] == theirs[key]

@@ -1,12 +1,12 @@
 import pytest
 import torch
 
-from dhm_plugin import BranchAccuracy, BranchLosses
+from dhm_plugin import BranchAccuracy, BranchDivergences
 
 DIGITS = 'dhm/resnet20_dhm_1xb64_digits.py'
 
 
-@pytest.mark.parametrize('metric', [BranchAccuracy, BranchLosses])
+@pytest.mark.parametrize('metric', [BranchAccuracy, BranchDivergences])
 def test_needs_the_side_branches(metric, build):
     model = build(DIGITS).eval()
     samples = model(torch.randn(2, 1, 8, 8), mode='predict')

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import warm_start
 from paths import ROOT
 
 
@@ -33,11 +34,19 @@ def run(tool_env):
 
 
 @pytest.fixture(scope='session')
-def python(run):
-    """Run a script with this Python."""
+def python(tool_env):
+    """Run a script with this Python: what it prints, in a process of its own."""
 
-    def run_script(*command, **options):
-        return run(sys.executable, *command, **options)
+    def run_script(script, *arguments, code=0, cwd=None, env=None):
+        end, output = warm_start.run_script(
+            str(script),
+            [str(part) for part in arguments],
+            cwd=str(cwd or ROOT),
+            env={**tool_env, 'CUDA_VISIBLE_DEVICES': '', **(env or {})},
+            timeout=300,
+        )
+        assert end == code, output[-4000:]
+        return output
 
     return run_script
 

@@ -10,6 +10,8 @@ import torch
 from paths import ROOT, free_port
 
 HERE = Path(__file__).parent
+# What PyTorch warns of where its buckets have not the layout of the weights.
+OTHER_LAYOUT = 'do not match bucket view strides'
 
 
 @pytest.fixture
@@ -30,7 +32,8 @@ model = dict(neck=dict(eval_branches=True))
 val_evaluator = [
     dict(type='Accuracy', topk=(1,)),
     dict(type='BranchAccuracy'),
-    dict(type='BranchLosses'),
+    dict(type='BranchDivergences'),
+    dict(type='Calibration'),
 ]
 test_evaluator = val_evaluator
 work_dir = '{tmp_path}/work'
@@ -60,6 +63,7 @@ def assert_replicas_are_equal(folder):
 def test_two_processes(config, env, run, python, tmp_path):
     output = run('bash', ROOT / 'tools/dist_train.sh', config, '2', env=env)
     assert 'Epoch(val) [2]' in output
+    assert OTHER_LAYOUT not in output
     assert_replicas_are_equal(tmp_path / 'work')
     assert len(list(tmp_path.glob('work/*/vis_data/events.*'))) == 1
 
@@ -68,29 +72,17 @@ def test_two_processes(config, env, run, python, tmp_path):
     two = run('bash', *dist_test, env={**env, 'PORT': free_port()}, cwd=tmp_path)
     one = python(ROOT / 'tools/test.py', config, checkpoint, env=env, cwd=tmp_path)
     metrics = [
-        re.findall(r'(?:accuracy/top1|branch\w*/\w+): [\d.]+', text)
+        re.findall(r'(?:accuracy|branch|calibration|divergence)/\w+: [\d.]+', text)
         for text in (one, two)
     ]
-    assert len(metrics[0]) == 15
+    assert len(metrics[0]) == 1 + 4 + 6 + 2 * 4
     assert metrics[0] == metrics[1]
 
 
-@pytest.mark.parametrize('find_unused_parameters', [False, True])
-def test_buckets_have_the_layout_of_the_weights(
-    find_unused_parameters, config, env, run, tmp_path
-):
-    with config.open('a') as file:
-        file.write(
-            f'model_wrapper_cfg.update(find_unused_parameters={find_unused_parameters})\n'
-            'train_cfg.update(max_epochs=1)\ntrain_dataloader = dict(batch_size=240)\n'
-        )
-    output = run('bash', ROOT / 'tools/dist_train.sh', config, '2', env=env)
-    assert 'Epoch(val) [1]' in output
-    assert 'do not match bucket view strides' not in output
-    assert_replicas_are_equal(tmp_path / 'work')
-
-
 def test_two_nodes(config, env, run, tmp_path):
+    with config.open('a') as file:
+        file.write('model_wrapper_cfg.update(find_unused_parameters=True)\n')
+
     def node(rank):
         node_env = {**env, 'NNODES': '2', 'NODE_RANK': str(rank)}
         return run('bash', ROOT / 'tools/dist_train.sh', config, '1', env=node_env)
@@ -98,6 +90,7 @@ def test_two_nodes(config, env, run, tmp_path):
     with ThreadPoolExecutor() as pool:
         outputs = list(pool.map(node, range(2)))
     assert any('Epoch(val) [2]' in output for output in outputs)
+    assert not any(OTHER_LAYOUT in output for output in outputs)
     assert_replicas_are_equal(tmp_path / 'work')
 
 

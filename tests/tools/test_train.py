@@ -54,9 +54,9 @@ def test_train_kill_resume_test_strip(killed, python, run, imagenet, small, tmp_
     epoch = int(re.search(r'epoch_(\d+).pth', last).group(1))
     options = small(imagenet, f'train_cfg.max_epochs={epoch + 1}')
 
-    # MMPretrain's installed script, from another folder.
+    # MMPretrain's installed script, from another folder, as a user starts it.
     train = ('--work-dir', killed, '--resume', *options)
-    output = python(STOCK_TRAIN, CONFIG, *train, cwd=tmp_path)
+    output = run(sys.executable, STOCK_TRAIN, CONFIG, *train, cwd=tmp_path)
     assert f'resumed epoch: {epoch}' in output
     assert f'Epoch(train) [{epoch + 1}][3/3]' in output
     assert f'Epoch(train) [{epoch}]' not in output

@@ -246,7 +246,7 @@ def main() -> None:
         sys.exit(f'compare_methods.py: {csv}: has no row of {", ".join(names)}')
     text = (
         tables.table(rows, names)
-        + tables.claims_table(rows, study.claims)
+        + tables.claims_table({'': (rows, study.claims)})
         + tables.cost_table(rows, names)
         + tables.consistency_table(rows, names)
     )

@@ -69,7 +69,7 @@ def train(
 
 
 def test(config: Path, checkpoint: Path, folder: Path) -> float:
-    """Measure the accuracy (%) of the main branch with ``tools/test.py``."""
+    """Measure the accuracy (%) of a network with ``tools/test.py``."""
     out = folder / f'{checkpoint.stem}_metrics.json'
     options = ['--work-dir', folder, '--out', out, '--out-item', 'metrics']
     run(folder / f'{checkpoint.stem}_test.log', 'test.py', config, checkpoint, *options)
@@ -157,16 +157,16 @@ def compare(
         folder = folders[method]
         print(f'{method}: training on the digits ...', flush=True)
         checkpoint, seconds = train(method, folder, epochs, progress)
-        accuracy = test(config, checkpoint, folder)
+        logits, labels = branch_predictions(config, checkpoint)
+        right = {name: (z.argmax(1) == labels).double() for name, z in logits.items()}
+        accuracy = right['main'].mean().item() * 100
         print(
             f'{method}: {seconds:.0f} s, {accuracy:.2f} % of the test split', flush=True
         )
-        logits, labels = branch_predictions(config, checkpoint)
         stripped = '-'
         if method != 'plain':
             value = strip_and_compare(method, checkpoint, logits['main'])
             stripped = f'{value:.2f}'
-        right = {name: (z.argmax(1) == labels).double() for name, z in logits.items()}
         cells = [
             f'{right[name].mean().item() * 100:.2f}' if name in right else '-'
             for name in ('main', 'side0', 'side1')

@@ -7,6 +7,7 @@ methods = {
     'plain-as-dhm': dict(config='resnet8_1xb64_fmnist.py', costs='dhm'),
 }
 options = {'train_dataloader.sampler.images': 4000}
+title = '4,000 images'
 
 grid = {
     'optim_wrapper.optimizer.lr': [0.03, 0.1, 0.3],

@@ -1,4 +1,4 @@
-"""Hooks: checks, logs of the branches, memory layout, compiling."""
+"""Hooks: checks, logs of the branches, memory layout, compiling, label noise."""
 
 from .branch_charts_hook import BranchChartsHook
 from .channels_last_hook import ChannelsLastHook
@@ -8,6 +8,7 @@ from .consistency_hook import ConsistencyHook
 from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
 from .label_check_hook import LabelCheckHook
 from .unreadable_images_hook import UnreadableImagesHook
+from .wrong_labels_hook import WrongLabelsHook
 
 __all__ = [
     'BranchChartsHook',
@@ -18,4 +19,5 @@ __all__ = [
     'DeferredRuntimeInfoHook',
     'LabelCheckHook',
     'UnreadableImagesHook',
+    'WrongLabelsHook',
 ]

@@ -38,11 +38,11 @@ def settle(model):
     return model.eval()
 
 
-@pytest.fixture
-def trained(build, tmp_path):
+@pytest.fixture(scope='module')
+def trained(build, tmp_path_factory):
     """A ResNet-18's checkpoint, its logits on some images, and the images."""
     model = settle(build('dhm/resnet18_dhm_8xb32_in1k.py'))
-    path = tmp_path / 'trained.pth'
+    path = tmp_path_factory.mktemp('trained') / 'trained.pth'
     meta = dict(epoch=90, cfg='...', dataset_meta=dict(classes=('tench', 'goldfish')))
     torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
     images = torch.randn(2, 3, 224, 224)

@@ -26,15 +26,17 @@ def folder(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize('num_workers', [0, 2])
-@pytest.mark.parametrize('context', ['fork', 'spawn'])
+@pytest.mark.parametrize(
+    ('context', 'num_workers'),
+    [(None, 0), ('fork', 2), pytest.param('spawn', 2, marks=pytest.mark.one_stack)],
+)
 def test_skips_and_counts(folder, num_workers, context):
     dataset = CustomDataset(data_root=str(folder), pipeline=[LoadReadableImage()])
     loader = DataLoader(
         dataset,
         num_workers=num_workers,
         collate_fn=list,
-        multiprocessing_context=context if num_workers else None,
+        multiprocessing_context=context,
     )
     transform = dataset.pipeline.transforms[0]
     items = [item for batch in loader for item in batch]

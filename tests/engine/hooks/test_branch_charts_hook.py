@@ -13,7 +13,8 @@ def test_one_chart_for_all_branches(train, tmp_path):
         'val_evaluator': [
             dict(type='Accuracy'),
             dict(type='BranchAccuracy'),
-            dict(type='BranchLosses'),
+            dict(type='BranchDivergences'),
+            dict(type='Calibration'),
         ],
     }
     train('run', **hook, **evaluation)

@@ -21,7 +21,8 @@ model = dict(neck=dict(eval_branches=True))
 val_evaluator = [
     dict(type='Accuracy', topk=(1,)),
     dict(type='BranchAccuracy'),
-    dict(type='BranchLosses'),
+    dict(type='BranchDivergences'),
+    dict(type='Calibration'),
 ]
 default_hooks['consistency'] = dict(type='ConsistencyHook', interval=1)
 """

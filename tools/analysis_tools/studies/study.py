@@ -23,7 +23,9 @@ _KEYS = {
     'tuning_seeds': list,
     'seeds': list,
     'claims': list,
+    'title': str,
 }
+_METHOD_KEYS = ({'config'}, {'config', 'iterations'}, {'config', 'costs'})
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Study:
         options (dict): Changes of every config. Defaults to none.
         consistency (int): As of :class:`Training`. Defaults to 0.
         iterations (int): Of every method. Defaults to 0: as long as the configs say.
+        lengths (dict[str, int]): Name of a method to its own iterations. Defaults to
+            none.
         costs (dict[str, str]): Name of a method to that of another one whose FLOPs it
             gets, in the place of its iterations. Defaults to none.
         grid (dict[str, Sequence]): Name of each tuned setting to its values. Defaults to
@@ -47,6 +51,7 @@ class Study:
             differs from the second. Defaults to none.
         on_test (bool): Whether the final runs are measured on the test images, which the
             tuning never sees; else on the validation images. Defaults to False.
+        title (str): Of its panel in a picture of several studies. Defaults to ``''``.
     """
 
     folder: Path
@@ -55,11 +60,13 @@ class Study:
     options: dict = field(default_factory=dict)
     consistency: int = 0
     iterations: int = 0
+    lengths: dict[str, int] = field(default_factory=dict)
     costs: dict[str, str] = field(default_factory=dict)
     grid: dict[str, Sequence] = field(default_factory=dict)
     tuning_seeds: Sequence[int] = ()
     claims: Sequence[tuple[str, str]] = ()
     on_test: bool = False
+    title: str = ''
 
     @property
     def content(self) -> dict:
@@ -68,7 +75,7 @@ class Study:
         Returns:
             dict: The files of the configs by their names alone.
         """
-        return {
+        content = {
             'methods': {name: config.name for name, config in self.configs.items()},
             'costs': dict(self.costs),
             'options': dict(self.options),
@@ -76,6 +83,8 @@ class Study:
             'grid': {name: list(points) for name, points in self.grid.items()},
             'tuning_seeds': list(self.tuning_seeds),
         }
+        # A choice that was frozen without them stays what it is.
+        return content | ({'lengths': dict(self.lengths)} if self.lengths else {})
 
     @property
     def points(self) -> list[Point]:
@@ -145,7 +154,7 @@ class Study:
 
     def _lengths(self) -> dict[str, int]:
         """Tell the iterations of each method; 0 is the config's own."""
-        lengths = dict.fromkeys(self.configs, self.iterations)
+        lengths = dict.fromkeys(self.configs, self.iterations) | self.lengths
         for method, other in self.costs.items():
             ours, theirs = (
                 Training(self.configs[name], 0, self.folder, self.options).step_flops()
@@ -211,13 +220,15 @@ def read_study(path: Path, folder: Path, consistency: int = 0) -> Study:
     It has
 
     - methods (dict[str, dict]): The name of each method to a dict with its ``config``, a
-      path from the file's folder, and if it shall be trained so long that it has the
-      FLOPs of another method, ``costs``, the name of that one.
+      path from the file's folder; and if its length is another one, either its own
+      ``iterations``, or ``costs``, the name of the method whose FLOPs it gets.
     - iterations (int): Length of all other trainings.
     - options (dict): Changes of every config, by names as of ``--cfg-options``. Optional.
     - grid (dict[str, list]): The tuned settings, by such names, and their values.
     - tuning_seeds (list[int]), seeds (list[int]): Of the tuning, and of the final runs.
     - claims (list[list[str]]): Pairs of methods that are claimed to differ. Optional.
+    - title (str): What is trained on, for a picture of several studies; those that differ
+      in the length alone have the same. Optional: the file's name.
 
     The tuning is measured on the ``val_dataloader`` of the configs, the final runs on
     their ``test_dataloader``.
@@ -235,7 +246,7 @@ def read_study(path: Path, folder: Path, consistency: int = 0) -> Study:
             rest; it names what.
     """
     found = load_config(path).to_dict()
-    found = {'options': {}, 'claims': [], **found}
+    found = {'options': {}, 'claims': [], 'title': path.stem, **found}
     _check(path, found)
     methods = found['methods']
     return Study(
@@ -245,11 +256,13 @@ def read_study(path: Path, folder: Path, consistency: int = 0) -> Study:
         found['options'],
         consistency,
         found['iterations'],
+        {name: m['iterations'] for name, m in methods.items() if 'iterations' in m},
         {name: m['costs'] for name, m in methods.items() if 'costs' in m},
         found['grid'],
         found['tuning_seeds'],
         [tuple(pair) for pair in found['claims']],
         on_test=True,
+        title=found['title'],
     )
 
 
@@ -267,10 +280,15 @@ def _check(path: Path, found: dict) -> None:
     own = {name for name, method in methods.items() if 'costs' not in method}
     for name, method in methods.items():
         where = f'{path}: methods[{name!r}]'
-        if not isinstance(method, dict) or {*method} - {'costs'} != {'config'}:
+        if not isinstance(method, dict) or {*method} not in _METHOD_KEYS:
             raise ValueError(
-                f'{where} is {method!r}; it must be a dict with config and, if need be, '
-                'costs'
+                f'{where} is {method!r}; it must be a dict with config and, for another '
+                'length, either iterations or costs'
+            )
+        length = method.get('iterations', 1)
+        if not isinstance(length, int) or length < 1:
+            raise ValueError(
+                f'{where} has iterations={length!r}; it must be an integer, at least 1'
             )
         if not (path.parent / method['config']).is_file():
             raise ValueError(f'{where}: there is no {path.parent / method["config"]}')

@@ -1,7 +1,7 @@
 """The tables of a study, from its CSV file alone."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import markdown_table
 
@@ -13,6 +13,9 @@ from .comparison import (
     probability_of_better,
 )
 from .results import CALIBRATION, branches, measures, values
+
+# The rows of a study's CSV file, and the pairs of configs that are claimed to differ.
+Claimed = tuple[Sequence[dict[str, str]], Sequence[tuple[str, str]]]
 
 
 def table(rows: Sequence[dict[str, str]], configs: Sequence[str]) -> str:
@@ -105,25 +108,25 @@ def cost_table(rows: Sequence[dict[str, str]], configs: Sequence[str]) -> str:
     return '\n' + markdown_table.table(header, *lines)
 
 
-def claims_table(
-    rows: Sequence[dict[str, str]], claims: Sequence[tuple[str, str]]
-) -> str:
+def claims_table(studies: Mapping[str, Claimed]) -> str:
     """Lay out the claimed differences of the main branch's accuracy.
 
     Args:
-        rows (Sequence[dict[str, str]]): Of the CSV file.
-        claims (Sequence[tuple[str, str]]): Pairs of configs; Holm's correction is over
-            all of them.
+        studies (Mapping[str, Claimed]): Name of each study, which stands before its
+            claims unless it is empty, to its rows and its claims. Holm's correction is
+            over all claims of all of them.
 
     Returns:
         str: The table, after an empty line. Empty if there is no claim of which two seeds
         are there.
     """
     pairs = {}
-    for claim in claims:
-        ours, theirs = (values(rows, config) for config in claim)
-        if len(ours.keys() & theirs.keys()) > 1:
-            pairs[claim] = (ours, theirs)
+    for name, (rows, claims) in studies.items():
+        for claim in claims:
+            ours, theirs = (values(rows, config) for config in claim)
+            if len(ours.keys() & theirs.keys()) > 1:
+                where = f'{name}: ' if name else ''
+                pairs[where + ' - '.join(claim)] = (ours, theirs)
     if not pairs:
         return ''
     corrected = holm([p_value(*pair) for pair in pairs.values()])
@@ -132,11 +135,11 @@ def claims_table(
         low, high = bootstrap_interval(*pair)
         lines.append(
             [
-                ' - '.join(claim),
+                claim,
                 _difference(*pair, with_seeds=True),
                 f'{low:+.2f} to {high:+.2f}',
                 f'{probability_of_better(*pair):.2f}',
-                f'{p:.3f}',
+                f'{p:.3f}' if p >= 0.001 else '< 0.001',
             ]
         )
     header = [

@@ -111,6 +111,39 @@ def test_the_second_stage_is_longer_and_the_rest_is_the_same():
         assert getattr(first, name) == getattr(second, name)
 
 
+def test_a_method_may_have_several_lengths(tmp_path):
+    path = tmp_path / 'lengths.py'
+    path.write_text(
+        f"""
+_base_ = '{MAP / 'stage1.py'}'
+
+config = '{MAP / 'resnet8_1xb64_fmnist.py'}'
+methods = dict(_delete_=True)
+methods['plain'] = dict(config=config)
+methods['dhm'] = dict(config=config.replace('resnet8', 'resnet8_dhm'))
+methods['plain-1.5'] = dict(config=config, iterations=_base_.iterations * 3 // 2)
+methods['dhm-2'] = dict(methods['dhm'], iterations=_base_.iterations * 2)
+methods['plain-as-dhm-2'] = dict(config=config, costs='dhm-2')
+claims = [['dhm-2', 'plain-as-dhm-2']]
+del config
+"""
+    )
+    study = read_study(path, tmp_path)
+    finals = study.finals({name: study.points[0] for name in study.configs})
+    lengths = {t.name: t.length for t in finals}
+    as_dhm = lengths.pop('plain-as-dhm-2')
+    assert lengths == {'plain': 6000, 'dhm': 6000, 'plain-1.5': 9000, 'dhm-2': 12000}
+    plain, dhm = (t.step_flops() for t in finals[:2])
+    assert (as_dhm - 1) * plain < 12000 * dhm <= as_dhm * plain * (1 + 1e-9)
+    # Each length is tuned.
+    tuned = {t.name: t.length for t in study.tunings()}
+    assert tuned['plain-1.5_lr0.1_weight_decay0.001'] == 9000
+    assert len(tuned) == 5 * 6
+    # A study without lengths keeps the choices that were frozen before there were any.
+    assert study.content['lengths'] == {'plain-1.5': 9000, 'dhm-2': 12000}
+    assert 'lengths' not in read_study(MAP / 'stage1.py', MAP).content
+
+
 GOOD = dict(
     methods={'a': dict(config='a.py'), 'b': dict(config='a.py', costs='a')},
     iterations=3,
@@ -127,13 +160,25 @@ GOOD = dict(
         (dict(seeds=[1, 1]), r'seeds=\[1, 1\]; there must be some, none twice'),
         (dict(seeds=[]), r'seeds=\[\]; there must be some'),
         (dict(iterations='3'), "iterations='3'; it must be of type int"),
-        (dict(lengths=3), 'lengths is none of methods, iterations'),
+        (dict(length=3), 'length is none of methods, iterations'),
         (dict(grid={}), r'grid=\{\}; each setting needs values'),
         (dict(claims=[['a', 'c']]), r"claims has \['a', 'c'\], which is no pair"),
         (dict(methods={'a': 'a.py'}), r"methods\['a'\] is 'a.py'; it must be a dict"),
         (
             dict(methods={'a': dict(config='c.py')}),
             r"\w+\['a'\]: there is no .*c\.py",
+        ),
+        (
+            dict(methods={'a': dict(config='a.py', iterations=1.5)}),
+            r"methods\['a'\] has iterations=1\.5; it must be an integer, at least 1",
+        ),
+        (
+            dict(methods={'a': dict(config='a.py', iterations=0)}),
+            r"methods\['a'\] has iterations=0; it must be an integer, at least 1",
+        ),
+        (
+            dict(methods={'a': dict(config='a.py', iterations=2, costs='a')}),
+            r"methods\['a'\] is .*; it must be a dict with .* either iterations or costs",
         ),
         (
             dict(methods={'a': dict(config='a.py', costs='b')}),

@@ -58,13 +58,36 @@ def test_claims_table(tmp_path, versions):
             results.add(path, {**row, **versions})
     rows = results.read(path)
     claims = [('dhm', 'plain'), ('plain', 'dhm'), ('b', 'plain'), ('none', 'dhm')]
-    lines = claims_table(rows, claims).splitlines()
+    lines = claims_table({'': (rows, claims)}).splitlines()
     # Over 6.5 of the 9 pairs. The p-value is 0.074; of the other claims there is none.
     assert lines[3:] == [
         '| dhm - plain | +1.00 ± 1.24 (3 seeds) | +0.50 to +1.50 | 0.72 | 0.148 |',
         '| plain - dhm | -1.00 ± 1.24 (3 seeds) | -1.50 to -0.50 | 0.28 | 0.148 |',
     ]
-    assert claims_table(rows, claims[2:]) == ''
+    assert claims_table({'': (rows, claims[2:])}) == ''
+
+
+def test_claims_of_several_studies_are_corrected_together(tmp_path, versions):
+    studies = {}
+    for name, mains in (
+        ('short', (91, 91.5, 93.5)),
+        ('long', (91, 92.1, 93)),
+        ('longest', (91, 92.01, 93)),
+    ):
+        path = tmp_path / f'{name}.csv'
+        for seed, main in enumerate(mains):
+            for config, accuracy in (('plain', 90 + seed), ('dhm', main)):
+                row = dict(config=config, seed=seed, epochs=1, seconds=2.0, main=accuracy)
+                results.add(path, {**row, **versions})
+        studies[name] = (results.read(path), [('dhm', 'plain')])
+    lines = claims_table(studies).splitlines()[3:]
+    cells = [[cell.strip() for cell in line.split('|')[1:-1]] for line in lines]
+    assert [(row[0], row[-1]) for row in cells] == [
+        # The p-values are 0.074, 0.00104 and 0.00001; the second one is doubled.
+        ('short: dhm - plain', '0.074'),
+        ('long: dhm - plain', '0.002'),
+        ('longest: dhm - plain', '< 0.001'),
+    ]
 
 
 def test_cost_table(tmp_path, rows, versions):

@@ -1,0 +1,3 @@
+_base_ = ['../../_base_/models/cifar_resnet20_dhm.py', 'base.py']
+
+model = dict(backbone=dict(in_channels=1))

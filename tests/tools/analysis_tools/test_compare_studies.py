@@ -1,0 +1,40 @@
+import pytest
+
+from paths import ROOT
+from studies import results
+
+COMPARE = ROOT / 'tools/analysis_tools/compare_studies.py'
+MAP = ROOT / 'configs/studies/map'
+STAGES = [MAP / 'stage1.py', MAP / 'stage2.py']
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Made-up rows of two stages."""
+    for stage, gain, length in zip(STAGES, (1, 0), (6, 25)):
+        for name, flops in (('plain', 2e12), ('dhm', 5e12), ('plain-as-dhm', 5e12)):
+            for seed, noise in enumerate((0, 0.1, 0.3)):
+                main = 90 + gain * (name == 'dhm') + noise * len(name) % 0.7
+                row = dict(config=name, seed=seed, flops=length * flops, seconds=1)
+                path = tmp_path / stage.stem / 'results.csv'
+                results.add(path, {**row, 'main': main})
+    return tmp_path
+
+
+def test_claims_of_all_and_what_they_cost(inline, folder, tmp_path):
+    out = tmp_path / 'out'
+    text = inline(COMPARE, *STAGES, '--results', folder, '--out', out)
+    claims = (out / 'claims.md').read_text()
+    assert claims in text
+    names = [line.split('|')[1].strip() for line in claims.splitlines()[2:]]
+    pairs = ('dhm - plain', 'dhm - plain-as-dhm')  # there is no row of dsl
+    assert names == [f'{s.stem}: {pair}' for s in STAGES for pair in pairs]
+    assert (out / 'costs.png').read_bytes().startswith(b'\x89PNG')
+
+
+def test_names_the_study_without_rows(inline, folder, tmp_path):
+    (folder / 'stage2/results.csv').unlink()
+    out = tmp_path / 'out'
+    text = inline(COMPARE, *STAGES, '--results', folder, '--out', out, code=1)
+    assert f'compare_studies.py: {folder}/stage2/results.csv: has no row; ' in text
+    assert not out.exists()

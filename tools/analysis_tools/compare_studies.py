@@ -1,0 +1,62 @@
+#!/usr/bin/env python
+"""Show what several studies have found: all their claims together, and costs.
+
+The studies are files such as configs/studies/map/stage1.py, whose final runs
+compare_methods.py has trained. Holm's correction is over the claims of all of them. The
+picture has the accuracy over the cost of the training, a line a method.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from dhm_plugin.checkpoints import written_at_once
+from studies import cost_plot, results, tables
+from studies.study import read_study
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('studies', nargs='+', type=Path, help='files of studies')
+    parser.add_argument(
+        '--results',
+        type=Path,
+        required=True,
+        help='folder that has results.csv of stage1.py in stage1',
+    )
+    parser.add_argument(
+        '--out', type=Path, required=True, help='folder of claims.md and costs.png'
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Read all, then show."""
+    args = parse_args()
+    try:
+        found = {}
+        for path in args.studies:
+            folder = args.results / path.stem
+            rows = results.read(folder / 'results.csv')
+            if not rows:
+                raise ValueError(
+                    f'{folder / "results.csv"}: has no row; compare_methods.py {path} '
+                    f'--out {folder} trains the final runs'
+                )
+            found[path.stem] = (read_study(path, folder), rows)
+        text = tables.claims_table(
+            {name: (rows, study.claims) for name, (study, rows) in found.items()}
+        ).lstrip()
+        lines = cost_plot.lines(list(found.values()))
+    except (ValueError, OSError) as error:
+        sys.exit(f'compare_studies.py: {error}')
+    with written_at_once(args.out / 'claims.md') as temporary:
+        temporary.write_text(text)
+    picture = args.out / 'costs.png'
+    cost_plot.plot(lines, picture)
+    print(f'{text}\nThe picture is {picture}')
+
+
+if __name__ == '__main__':
+    main()
