@@ -87,7 +87,7 @@ class DHMClassifier(ImageClassifier):
         described = is_of_type(neck, SideBranchNeck)
         configs = copy.deepcopy((backbone, neck, head)) if not described else None
         if described:
-            neck, head = build_described(neck, head)
+            backbone, neck, head = build_described(backbone, neck, head)
         else:
             check_plain(backbone, neck, head)
         super().__init__(
@@ -317,12 +317,6 @@ class DHMClassifier(ImageClassifier):
 
     def _check_branches(self) -> None:
         """Let branches that do not fit fail here, before any data is loaded."""
-        indices = getattr(self.backbone, 'out_indices', ())
-        if list(indices) != sorted(indices):
-            raise ValueError(
-                f'DHMClassifier: the backbone has out_indices={indices}; they must be in '
-                "order, for the last map is the main branch's"
-            )
         self.head.check_side_channels(self.neck.side_channels)
         try:
             maps = maps_of(self.backbone)

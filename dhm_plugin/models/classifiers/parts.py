@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
+from mmengine.utils import is_list_of
 from mmpretrain.models import ClsHead
 from mmpretrain.registry import MODELS
 from torch import nn
 
 from ..heads import MultiBranchClsHead
-from ..necks import SideBranchNeck
+from ..necks import SideBranchNeck, with_stages
 
 _PLAIN = (
     "leave the plain network's neck and head as they are and give DHMClassifier the "
@@ -31,31 +32,46 @@ def is_of_type(part: Any, expected: type) -> bool:
 
 
 def build_described(
-    neck: dict | SideBranchNeck, head: dict | nn.Module | None
-) -> tuple[SideBranchNeck, MultiBranchClsHead]:
-    """Build the neck that describes side branches, and the head beside it.
+    backbone: dict | nn.Module,
+    neck: dict | SideBranchNeck,
+    head: dict | nn.Module | None,
+) -> tuple[nn.Module, SideBranchNeck, MultiBranchClsHead]:
+    """Build a backbone, the neck that describes side branches, and the head beside it.
 
     Args:
+        backbone (dict | nn.Module): The backbone.
         neck (dict | SideBranchNeck): The neck.
         head (dict | MultiBranchClsHead): The head; its ``side_in_channels`` are the
             neck's where the config does not give them.
 
     Returns:
-        tuple: Both.
+        tuple: The three.
 
     Raises:
         TypeError: If the head is of another type.
+        ValueError: If the branches do not fit the backbone.
     """
     if not is_of_type(head, MultiBranchClsHead):
         raise TypeError(
             f'DHMClassifier: the head is a {_name_of(head)}, beside a SideBranchNeck; it '
             f'must be a MultiBranchClsHead, or {_PLAIN}'
         )
+    if isinstance(backbone, dict):
+        backbone = MODELS.build(backbone)
+    indices = getattr(backbone, 'out_indices', ())
+    if list(indices) != sorted(indices):
+        raise ValueError(
+            f'DHMClassifier: the backbone has out_indices={indices}; they must be in '
+            "order, for the last map is the main branch's"
+        )
     if isinstance(neck, dict):
+        branches = neck.get('branches')
+        if isinstance(branches, (list, tuple)) and is_list_of([*branches], dict):
+            neck = {**neck, 'branches': with_stages(backbone, branches)}
         neck = MODELS.build(neck)
     if isinstance(head, dict):
         head = MODELS.build({'side_in_channels': neck.side_channels, **head})
-    return neck, head
+    return backbone, neck, head
 
 
 def check_plain(

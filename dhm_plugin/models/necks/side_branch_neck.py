@@ -11,7 +11,7 @@ from ...checked_arguments import checked_arguments, unknown_argument
 from ..forking import draw_forks, is_probability
 from ..iteration_seed import IterationSeed
 
-_BRANCH_KEYS = ('stages', 'fork', 'fork_prob')
+_BRANCH_KEYS = ('stages', 'fork', 'fork_prob', 'num_blocks', 'widen')
 
 
 @MODELS.register_module()
@@ -31,7 +31,10 @@ class SideBranchNeck(BaseModule):
             - stages (Sequence[dict]): Configs of registered stages, run one after the
               other. A stage is any module of the ``MODELS`` registry with the
               attributes ``in_channels`` and ``out_channels``, such as
-              :class:`ResNetStage`.
+              :class:`ResNetStage`. Where a stage's ``in_channels`` are not given, they
+              are those that the stage before it ends with.
+            - num_blocks, widen: In the place of ``stages``, a row of the paper's table,
+              as :func:`with_stages` takes them; :class:`DHMClassifier` completes it.
             - fork (int, optional): Which of the backbone's feature maps it forks from,
               counted from 0 in the order of the backbone's ``out_indices``; never the
               last one. By default branch i forks from map i.
@@ -213,8 +216,9 @@ def _check_branch(index: int, branch: dict) -> None:
     ):
         raise ValueError(
             f'{where} must be a dict with `stages`, a list of at least one stage config, '
-            'and may have `fork`, the number of a feature map, and `fork_prob`; it is '
-            f'{branch}'
+            'or within a DHMClassifier with num_blocks of a backbone whose stages it '
+            'knows, and may have `fork`, the number of a feature map, and `fork_prob`; '
+            f'it is {branch}'
         )
     prob = branch.get('fork_prob', 1.0)
     if not is_probability(prob):
@@ -229,7 +233,7 @@ def _build_branch(index: int, branch: dict) -> Sequential:
     stages, channels = Sequential(), None
     for i, config in enumerate(branch['stages']):
         try:
-            stage = MODELS.build(config)
+            stage = MODELS.build(_with_channels(config, channels))
         except Exception as error:
             raise ValueError(f'{where}.stages[{i}]: {error}') from error
         if not hasattr(stage, 'in_channels') or not hasattr(stage, 'out_channels'):
@@ -245,3 +249,8 @@ def _build_branch(index: int, branch: dict) -> Sequential:
         channels = stage.out_channels
         stages.append(stage)
     return stages
+
+
+def _with_channels(config: dict, channels: int | None) -> dict:
+    """Let a stage go on with what the one before it gives, where nothing is said."""
+    return config if channels is None else {'in_channels': channels, **config}

@@ -133,12 +133,8 @@ def test_any_backbone(build):
     ('options', 'message'),
     [
         (
-            {'model.backbone.out_indices': (2,)},
-            r'branches\[0\] forks from feature map 0, .* gives 1 map\(s\)',
-        ),
-        (
-            {'model.neck.branches.0.stages.0.in_channels': 24},
-            r'has in_channels=24, but feature map 0, .* set in_channels=16',
+            {'model.backbone.out_indices': (1,)},
+            r'\[0\] has num_blocks=.* forks after stage -1; .*out_indices are \[0, 1\]',
         ),
         ({'model.head.in_channels': 32}, 'main branch ends with 64 channels; set in_ch'),
         ({'model.head.side_in_channels': (64,)}, r'\[64\], but .* end with \[64, 128\]'),
@@ -150,6 +146,24 @@ def test_any_backbone(build):
 def test_what_does_not_fit_fails_when_built(build, options, message):
     with pytest.raises(ValueError, match=message):
         build('dhm/resnet20_dhm_1xb64_digits.py', **options)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (
+            {'model.backbone.out_indices': (2,)},
+            r'branches\[0\] forks from feature map 0, .* gives 1 map\(s\)',
+        ),
+        (
+            {'model.neck.branches.0.stages.0.in_channels': 24},
+            r'has in_channels=24, but feature map 0, .* set in_channels=16',
+        ),
+    ],
+)
+def test_described_stages_that_do_not_fit_fail_when_built(build, options, message):
+    with pytest.raises(ValueError, match=message):
+        build('studies/map/resnet8_dhm_1xb64_fmnist.py', **options)
 
 
 @pytest.mark.parametrize(
