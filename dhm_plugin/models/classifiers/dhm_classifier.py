@@ -52,7 +52,7 @@ class DHMClassifier(ImageClassifier):
             Defaults to None.
         init_cfg (dict, optional): Initialization config. Defaults to None.
         predict_with (str): The branch that predicts: ``'main'``, ``'side0'``, ..., or
-            ``'mean'``, the mean of the class probabilities of all branches. Of a side
+            ``'ensemble'``, the mean of the class probabilities of all branches. Of a side
             branch, only what lies before its end is run, if its map is the output of one
             module of the backbone, as in residual networks; else the whole backbone,
             and the log says so. Defaults to ``'main'``.
@@ -139,7 +139,7 @@ class DHMClassifier(ImageClassifier):
 
     @predict_with.setter
     def predict_with(self, branch: str) -> None:
-        choices = (*self.branch_names, 'mean')
+        choices = (*self.branch_names, 'ensemble')
         if branch not in choices:
             raise ValueError(
                 f'DHMClassifier: predict_with={branch!r}; it must be one of {choices}'
@@ -252,7 +252,7 @@ class DHMClassifier(ImageClassifier):
         else:
             branches = self._logits_by_name(inputs)
             logits = branches['main']
-            if self.predict_with == 'mean':
+            if self.predict_with == 'ensemble':
                 stacked = torch.stack(tuple(branches.values()))
                 logits = stacked.softmax(dim=-1).mean(dim=0).log()
         if mode == 'tensor':

@@ -46,7 +46,7 @@ def test_a_test_needs_no_side_branches_but_resuming_does(build):
     [
         {'model.neck.eval_branches': True},
         {'model.predict_with': 'side0'},
-        {'model.predict_with': 'mean'},
+        {'model.predict_with': 'ensemble'},
     ],
 )
 def test_a_test_of_side_branches_needs_them(options, build):

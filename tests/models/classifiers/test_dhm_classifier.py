@@ -298,7 +298,7 @@ def test_what_passes_on_cannot_be_passed_on(build):
 
 
 def test_predicts_with_the_mean(build):
-    model = build(ARCHITECTURES[0][0], **{'model.predict_with': 'mean'}).eval()
+    model = build(ARCHITECTURES[0][0], **{'model.predict_with': 'ensemble'}).eval()
     images = torch.randn(3, 1, 8, 8)
     with torch.no_grad():
         samples = model(images, mode='predict')
@@ -333,7 +333,7 @@ def test_a_backbone_that_runs_on_no_image_of_224(build):
 
 
 def test_refuses_an_unknown_mode_as_the_stock_classifier(build):
-    model = build(ARCHITECTURES[0][0], **{'model.predict_with': 'mean'}).eval()
+    model = build(ARCHITECTURES[0][0], **{'model.predict_with': 'ensemble'}).eval()
     with pytest.raises(RuntimeError, match='Invalid mode "logits"'):
         model(torch.randn(1, 1, 8, 8), mode='logits')
 
