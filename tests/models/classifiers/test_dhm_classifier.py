@@ -268,7 +268,7 @@ def test_runs_nothing_behind_the_exit(build):
     assert ran[-3:] == ['layer2', 'layer3', '1']
 
 
-@pytest.mark.parametrize('predict_with', ['side0', 'side1', 'mean'])
+@pytest.mark.parametrize('predict_with', ['side0', 'side1', 'ensemble'])
 def test_torch_export(predict_with, build):
     model = build(ARCHITECTURES[0][0], **{'model.predict_with': predict_with}).eval()
     images = torch.randn(2, 1, 8, 8)
