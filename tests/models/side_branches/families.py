@@ -22,7 +22,7 @@ FAMILIES = {
     'EfficientNetV2': 'efficientnet_v2/efficientnetv2-b0_8xb32_in1k.py',
     'RepVGG': 'repvgg/repvgg-A0_8xb32_in1k.py',
     'MobileOne': 'mobileone/mobileone-s0_8xb32_in1k.py',
-    'VGG': 'vgg/vgg16bn_8xb32_in1k.py',
+    'VGG': 'vgg/vgg11bn_8xb32_in1k.py',
     'DenseNet': 'densenet/densenet121_4xb256_in1k.py',
     'ConvNeXt': 'convnext/convnext-tiny_32xb128_in1k.py',
     'HRNet': 'hrnet/hrnet-w18_4xb32_in1k.py',
