@@ -35,6 +35,7 @@ from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmpretrain.apis.model import ModelHub
 from modelindex.models.Model import Model
 
+from .archive import verify_archive
 from .settings_text import literal_settings
 
 
@@ -48,6 +49,7 @@ def load_checkpoints_safely() -> None:
       ``weights_only=True`` refuses, mmengine's main branch whatever there is, and so run
       the code of a hostile file. While one of their loaders runs, PyTorch's own switch
       forces ``weights_only=True``.
+    - Neither looks at the checksums in a file.
     - Both run config texts of a checkpoint as Python: ``Runner.resume`` that of
       ``meta['config']``, for a key that no config has today, and the inferencer that of
       ``cfg``. They get no ``meta['config']``, and ``cfg`` as far as it is literal.
@@ -81,10 +83,12 @@ def load_checkpoints_safely() -> None:
     load = loader.load_checkpoint.__func__
 
     @functools.wraps(load)
-    def load_safely(cls: type, *args: Any, **kwargs: Any) -> Any:
+    def load_safely(cls: type, filename: str, *args: Any, **kwargs: Any) -> Any:
+        if os.path.isfile(filename):
+            verify_archive(filename)
         with mock.patch.dict(os.environ, TORCH_FORCE_WEIGHTS_ONLY_LOAD='1'):
             os.environ.pop('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', None)
-            checkpoint = load(cls, *args, **kwargs)
+            checkpoint = load(cls, filename, *args, **kwargs)
         _make_config_texts_literal(checkpoint)
         return checkpoint
 
