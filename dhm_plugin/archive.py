@@ -37,6 +37,6 @@ def verify_archive(path: str | Path) -> None:
                         pass
     except Exception as error:  # a damaged header makes zipfile raise about anything
         raise DamagedArchive(
-            f'{path}: damaged, in {entry} ({error}); take another copy of the file, or '
-            'an earlier checkpoint'
+            f'{path}: is truncated or damaged, in {entry} ({error}); take another copy '
+            'of the file, or an earlier checkpoint'
         ) from error

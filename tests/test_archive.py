@@ -1,3 +1,4 @@
+import pickle
 import random
 import warnings
 
@@ -46,7 +47,7 @@ def test_a_flipped_bit_does_not_change_what_is_read(content, read, tmp_path):
         try:
             with warnings.catch_warnings(action='ignore'):
                 weights = read(path)
-        except (DamagedArchive, CheckpointError, RuntimeError):
+        except (ValueError, RuntimeError, pickle.UnpicklingError):
             refused += 1
         else:
             assert same(weights), f'bit {bit}'
@@ -60,7 +61,7 @@ def test_names_the_file_and_the_entry(tmp_path):
     number = WEIGHTS['weight'].numpy().tobytes()
     assert number in data
     path.write_bytes(data.replace(number, number[:-1] + b'\0'))
-    message = r'damaged.pth: damaged, in \S+/data/0 \(Bad CRC-32.*earlier checkpoint'
+    message = r'damaged.pth: is truncated or damaged, in \S+/data/0 \(Bad CRC-32.*earlier checkpoint'
     with pytest.raises(DamagedArchive, match=message):
         verify_archive(path)
     with pytest.raises(CheckpointError, match=message):
