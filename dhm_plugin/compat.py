@@ -22,8 +22,11 @@ Elsewhere, our own classes allow for what other packages do:
 """
 
 import functools
+import os
 import pickle
 from collections.abc import Callable, Iterable
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -31,6 +34,9 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmpretrain.apis.model import ModelHub
 from modelindex.models.Model import Model
+
+from .archive import verify_archive
+from .settings_text import literal_settings
 
 
 def load_checkpoints_safely() -> None:
@@ -40,8 +46,13 @@ def load_checkpoints_safely() -> None:
       log histories in MMEngine's own checkpoints, so that it can neither resume nor
       test. The few types that they are made of are declared safe.
     - onedl-mmengine 0.10.12 loads with ``weights_only=False`` whatever
-      ``weights_only=True`` refuses, and so runs the code of a hostile file. It is kept
-      from falling back.
+      ``weights_only=True`` refuses, mmengine's main branch whatever there is, and so run
+      the code of a hostile file. While one of their loaders runs, PyTorch's own switch
+      forces ``weights_only=True``.
+    - Neither looks at the checksums in a file.
+    - Both run config texts of a checkpoint as Python: ``Runner.resume`` that of
+      ``meta['config']``, for a key that no config has today, and the inferencer that of
+      ``cfg``. They get no ``meta['config']``, and ``cfg`` as far as it is literal.
     """
     numpy_core = np._core if hasattr(np, '_core') else np.core
     multiarray = numpy_core.multiarray
@@ -64,9 +75,24 @@ def load_checkpoints_safely() -> None:
         ]
     )
     if hasattr(mmengine_checkpoint, '_safe_torch_load'):
+        # It takes the types that it shares with ours from PyTorch's list when it is done.
         mmengine_checkpoint._safe_torch_load = functools.partial(
             torch.load, weights_only=True
         )
+    loader = mmengine_checkpoint.CheckpointLoader
+    load = loader.load_checkpoint.__func__
+
+    @functools.wraps(load)
+    def load_safely(cls: type, filename: str, *args: Any, **kwargs: Any) -> Any:
+        if os.path.isfile(filename):
+            verify_archive(filename)
+        with mock.patch.dict(os.environ, TORCH_FORCE_WEIGHTS_ONLY_LOAD='1'):
+            os.environ.pop('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', None)
+            checkpoint = load(cls, filename, *args, **kwargs)
+        _make_config_texts_literal(checkpoint)
+        return checkpoint
+
+    loader.load_checkpoint = classmethod(load_safely)
 
 
 def add_to_model_hub(models: Callable[[], Iterable[Model]]) -> None:
@@ -109,3 +135,18 @@ def _history_buffer_method(owner: type, name: str) -> Callable:
     if owner is not HistoryBuffer or name.startswith('_'):
         raise pickle.UnpicklingError(f'a checkpoint must not read {name} of {owner}')
     return getattr(owner, name)
+
+
+def _make_config_texts_literal(checkpoint: Any) -> None:
+    """Let what MMEngine would run of a checkpoint be settings alone."""
+    if not isinstance(checkpoint, dict):
+        return
+    meta, hub = checkpoint.get('meta'), checkpoint.get('message_hub')
+    if isinstance(meta, dict):
+        meta.pop('config', None)
+    info = hub.get('runtime_info') if isinstance(hub, dict) else None
+    for holder in (meta, info):
+        if isinstance(holder, dict) and 'cfg' in holder:
+            holder['cfg'] = literal_settings(holder['cfg'])
+            if holder['cfg'] is None:
+                del holder['cfg']

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from ..archive import DamagedArchive, verify_archive
+
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be used; the message says why and what would be right."""
@@ -39,6 +41,8 @@ def read_state_dict(
         raise
     except FileNotFoundError as error:
         raise CheckpointError(f'{path}: there is no such file') from error
+    except DamagedArchive as error:
+        raise CheckpointError(str(error)) from error
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f'{path}: refused. It is no checkpoint, or loading it would run code; a '
@@ -201,6 +205,7 @@ def _load(path: Path) -> object:
         from safetensors.torch import load_file
 
         return load_file(path)
+    verify_archive(path)
     return torch.load(path, map_location='cpu', weights_only=True)
 
 

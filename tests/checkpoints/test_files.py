@@ -77,7 +77,7 @@ def test_refuses_damaged_files(how, zipfile, tmp_path, capfd):
     path = tmp_path / 'x.pth'
     torch.save(WEIGHTS, path, _use_new_zipfile_serialization=zipfile)
     corrupt(path, how)
-    with pytest.raises(CheckpointError, match=r'x.pth: (refused|cannot be read)'):
+    with pytest.raises(CheckpointError, match=r'x.pth: (refused|cannot|is trunc)'):
         read_state_dict(path)
     assert 'hostile' not in capfd.readouterr().out
 
@@ -89,7 +89,7 @@ def test_refuses_a_file_cut_anywhere(zipfile, tmp_path):
     data = path.read_bytes()
     for length in range(0, len(data) - 1, 1 + len(data) // 300):
         path.write_bytes(data[:length])
-        with pytest.raises(CheckpointError, match=r'x.pth: (refused|cannot be read)'):
+        with pytest.raises(CheckpointError, match=r'x.pth: (refused|cannot|is trunc)'):
             read_state_dict(path)
 
 

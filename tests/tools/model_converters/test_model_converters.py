@@ -104,7 +104,7 @@ def test_in_and_back_out_gives_the_same_weights(form, inline, tmp_path):
         ('official_to_dhm.py', dict(weight=torch.ones(1)), "none of the authors'"),
         ('official_to_dhm.py', [1], 'holds a list'),
         ('strip_side_branches.py', dict(weight=torch.ones(1)), 'it has no side branches'),
-        ('strip_side_branches.py', None, 'is truncated or no checkpoint'),
+        ('strip_side_branches.py', None, 'is truncated or damaged'),
     ],
 )
 def test_what_fails_writes_nothing(script, content, message, inline, tmp_path):

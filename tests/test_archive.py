@@ -1,0 +1,75 @@
+import pickle
+import random
+import warnings
+
+import pytest
+import torch
+from mmengine.runner import load_checkpoint
+
+from dhm_plugin.archive import DamagedArchive, verify_archive
+from dhm_plugin.checkpoints import CheckpointError, read_state_dict
+
+WEIGHTS = dict(weight=torch.arange(64.0).view(2, 32), bias=torch.ones(2))
+
+
+def through_mmengine(path):
+    layer = torch.nn.Linear(32, 2)
+    load_checkpoint(layer, str(path), strict=True)
+    return layer.state_dict()
+
+
+def through_ours(path):
+    return read_state_dict(path)[0]
+
+
+def same(weights):
+    return weights.keys() == WEIGHTS.keys() and all(
+        torch.equal(weights[key], value) for key, value in WEIGHTS.items()
+    )
+
+
+@pytest.mark.parametrize('read', [through_mmengine, through_ours])
+@pytest.mark.parametrize(
+    'content', [WEIGHTS, dict(state_dict=WEIGHTS, meta=dict(epoch=1))]
+)
+def test_a_flipped_bit_does_not_change_what_is_read(content, read, tmp_path):
+    whole, path = tmp_path / 'whole.pth', tmp_path / 'damaged.pth'
+    torch.save(content, whole)
+    assert same(read(whole))
+    data = whole.read_bytes()
+    rng = random.Random(0)
+    refused = 0
+    for _ in range(200):
+        damaged = bytearray(data)
+        bit = rng.randrange(8 * len(data))
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        try:
+            with warnings.catch_warnings(action='ignore'):
+                weights = read(path)
+        except (ValueError, RuntimeError, pickle.UnpicklingError):
+            refused += 1
+        else:
+            assert same(weights), f'bit {bit}'
+    assert refused > 20
+
+
+def test_names_the_file_and_the_entry(tmp_path):
+    path = tmp_path / 'damaged.pth'
+    torch.save(WEIGHTS, path)
+    data = path.read_bytes()
+    number = WEIGHTS['weight'].numpy().tobytes()
+    assert number in data
+    path.write_bytes(data.replace(number, number[:-1] + b'\0'))
+    message = r'damaged.pth: is truncated or damaged, in \S+/data/0 \(Bad CRC-32.*earlier'
+    with pytest.raises(DamagedArchive, match=message):
+        verify_archive(path)
+    with pytest.raises(CheckpointError, match=message):
+        read_state_dict(path)
+
+
+def test_what_has_no_checksums_passes(tmp_path):
+    path = tmp_path / 'older.pth'
+    torch.save(WEIGHTS, path, _use_new_zipfile_serialization=False)
+    verify_archive(path)
+    assert same(through_ours(path))
