@@ -4,7 +4,8 @@ import torch
 
 from .files import CheckpointError
 
-SIDE_BRANCH_PREFIXES = ('neck.branches.', 'head.side_fcs.', 'side_branches.')
+_OF_A_NECK = ('neck.branches.', 'head.side_fcs.')
+SIDE_BRANCH_PREFIXES = (*_OF_A_NECK, 'side_branches.')
 
 
 def strip_side_branches(state_dict: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -30,8 +31,11 @@ def strip_side_branches(state_dict: dict[str, torch.Tensor]) -> dict[str, torch.
             f'{" or ".join(SIDE_BRANCH_PREFIXES)}; it must be a checkpoint of a '
             f'DHMClassifier, its first keys are {list(state_dict)[:3]}'
         )
-    if 'head.fc.weight' not in kept:
+    # Beside a SideBranchNeck the head is linear; a plain config's may be any.
+    of_neck = any(key.startswith(_OF_A_NECK) for key in state_dict)
+    needed = 'head.fc.weight' if of_neck else 'backbone.'
+    if not any(key.startswith(needed) for key in kept):
         raise CheckpointError(
-            'it has side branches, but no main branch: head.fc.weight is missing'
+            f'it has side branches, but no main branch: {needed} is missing'
         )
     return kept

@@ -48,7 +48,8 @@ class ConsistencyHook(Hook):
 
     Raises:
         ValueError: If ``interval`` is not positive.
-        TypeError: If the network is no :class:`DHMClassifier`.
+        TypeError: If the network is no :class:`DHMClassifier`, or its side branches are
+            not a :class:`SideBranchNeck`'s.
     """
 
     # Before the line of the log of the same iteration is written.
@@ -67,6 +68,12 @@ class ConsistencyHook(Hook):
             raise TypeError(
                 'ConsistencyHook compares branches; the network, a '
                 f'{type(network).__name__}, has none; leave it out, or use DHMClassifier'
+            )
+        if network.side_branches is not None:
+            raise TypeError(
+                'ConsistencyHook measures at the maps that a SideBranchNeck forks from; '
+                'the side branches of a plain config have none; leave it out, or '
+                'describe the side branches in a SideBranchNeck'
             )
 
     def before_train_iter(

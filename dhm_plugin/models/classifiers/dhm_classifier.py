@@ -17,7 +17,7 @@ from ..losses import accuracies, check_mimicking_loss, objective, target_of
 from ..necks import SideBranchNeck
 from ..side_branches import SideBranches
 from .early_exit import maps_of, not_needed_for, without
-from .parts import build_described, check_plain, is_of_type
+from .parts import build_described, check_plain, check_stock_network, is_of_type
 
 
 @MODELS.register_module()
@@ -114,7 +114,7 @@ class DHMClassifier(ImageClassifier):
                     )
             self._check_branches()
         else:
-            self.side_branches = SideBranches(self.backbone, *configs, side_branches)
+            self.side_branches = SideBranches(self, *configs, side_branches)
             self.eval_branches = eval_branches
             if isinstance(mimicking_loss, dict):
                 mimicking_loss = MODELS.build(mimicking_loss)
@@ -241,6 +241,9 @@ class DHMClassifier(ImageClassifier):
         Returns:
             torch.Tensor | dict | list[DataSample]: As ``ImageClassifier`` does.
         """
+        if mode == 'tensor' and self.training and self.side_branches is not None:
+            # So that PreciseBNHook finds the statistics of all branches.
+            return self._logits_by_name(inputs)['main']
         if mode not in ('tensor', 'predict') or (
             self.predict_with == 'main'
             and (mode == 'tensor' or not self._eval_branches_here)
@@ -317,6 +320,7 @@ class DHMClassifier(ImageClassifier):
 
     def _check_branches(self) -> None:
         """Let branches that do not fit fail here, before any data is loaded."""
+        check_stock_network(self.backbone)
         self.head.check_side_channels(self.neck.side_channels)
         try:
             maps = maps_of(self.backbone)

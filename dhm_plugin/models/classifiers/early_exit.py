@@ -57,18 +57,16 @@ def maps_of(backbone: nn.Module) -> tuple[torch.Tensor, ...]:
     Returns:
         tuple[torch.Tensor]: Its maps of a 224x224 image.
     """
-    state = dict(chain(backbone.named_parameters(), backbone.named_buffers()))
     conv = next((m for m in backbone.modules() if isinstance(m, nn.Conv2d)), None)
     shape = 1, conv.in_channels if conv else 3, 224, 224
-    device = next((tensor.device for tensor in state.values()), None)
+    tensors = chain(backbone.parameters(), backbone.buffers())
+    device = next((tensor.device for tensor in tensors), None)
     modes = {module: module.training for module in backbone.modules()}
     backbone.eval()
     try:
         with torch.no_grad():
             try:
-                on_meta = {name: tensor.to('meta') for name, tensor in state.items()}
-                image = torch.empty(shape, device='meta')
-                return torch.func.functional_call(backbone, on_meta, (image,))
+                return run_on_meta(backbone, torch.empty(shape, device='meta'))[0]
             except Exception:
                 return backbone(torch.zeros(shape, device=device))
     finally:

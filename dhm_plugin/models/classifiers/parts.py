@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmengine.utils import is_list_of
-from mmpretrain.models import ClsHead
+from mmpretrain.models import ClsHead, DeiTClsHead
 from mmpretrain.registry import MODELS
 from torch import nn
 
 from ..heads import MultiBranchClsHead
 from ..necks import SideBranchNeck, with_stages
 
+# Options that make feature maps of what the stock network pools before its last norm.
+_MOVES_THE_LAST_NORM = (('gap_before_final_norm', False), ('out_type', 'featmap'))
 _PLAIN = (
     "leave the plain network's neck and head as they are and give DHMClassifier the "
     'mimicking_loss'
@@ -100,6 +102,12 @@ def check_plain(
                 f'DHMClassifier: the {role} is a module; side branches are derived of '
                 'configs, so give its config, or describe them in a SideBranchNeck'
             )
+    if is_of_type(head, DeiTClsHead):
+        raise TypeError(
+            'DHMClassifier: the head is a DeiTClsHead, whose distilled network '
+            'MMPretrain cannot train; take VisionTransformer with '
+            'VisionTransformerClsHead'
+        )
     kind = _type_of(head)
     if not is_of_type(head, ClsHead) or kind.loss is not ClsHead.loss:
         raise TypeError(
@@ -108,6 +116,25 @@ def check_plain(
             "that of MMPretrain's ClsHead, such as LinearClsHead, StackedLinearClsHead "
             'or VisionTransformerClsHead'
         )
+
+
+def check_stock_network(backbone: nn.Module) -> None:
+    """Check that a backbone beside a SideBranchNeck computes what it does without one.
+
+    Args:
+        backbone (nn.Module): The backbone.
+
+    Raises:
+        ValueError: If it has an option that moves its last norm layer before the pooling,
+            so that another network is left when the side branches are dropped.
+    """
+    for option, value in _MOVES_THE_LAST_NORM:
+        if getattr(backbone, option, None) == value:
+            raise ValueError(
+                f'DHMClassifier: {type(backbone).__name__} with {option}={value!r} is '
+                'another network than the stock one, for its last norm layer comes '
+                f'before the pooling; leave {option} out, and {_PLAIN}'
+            )
 
 
 def _type_of(part: Any) -> Any:

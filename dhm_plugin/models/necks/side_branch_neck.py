@@ -182,8 +182,9 @@ class SideBranchNeck(BaseModule):
         if any(len(shape) != 4 for shape in shapes):
             raise ValueError(
                 'SideBranchNeck: the branches need feature maps (N, C, H, W), but the '
-                f'backbone gives {shapes}; it may have an option to keep the maps, such '
-                "as gap_before_final_norm=False (ConvNeXt) or out_type='featmap' (ViT)"
+                f'backbone gives {shapes}; leave neck and head as they are in the plain '
+                "config, and say model = dict(type='DHMClassifier', "
+                "mimicking_loss=dict(type='MimickingLoss'))"
             )
         for i, (fork, branch) in enumerate(zip(self.forks, self.branches)):
             if fork >= len(maps) - 1:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from torch.nn.modules.batchnorm import _BatchNorm
+
 from .blocks import same_blocks
 from .calls import Call
 
@@ -30,7 +32,7 @@ def default_forks(calls: Sequence[Call]) -> list[str]:
             continue
         if not ends or call.positions * _COARSER < ends[-1][0]:
             ends.append((call.positions, None))
-        if can_fork(call, calls) and call.positions <= ends[-1][0] * _COARSER:
+        if not why_not(call, calls) and call.positions <= ends[-1][0] * _COARSER:
             ends[-1] = ends[-1][0], call.name
     forks = [name for _, name in ends[:-1] if name is not None][-2:]
     layers = [call.positions for call in calls if call.is_layer and call.positions > 1]
@@ -41,19 +43,26 @@ def default_forks(calls: Sequence[Call]) -> list[str]:
     return [run[len(run) // 2 - 1], run[len(run) * 3 // 4 - 1]]
 
 
-def can_fork(call: Call, calls: Sequence[Call]) -> bool:
-    """Say whether a side branch can fork after a call.
+def why_not(call: Call, calls: Sequence[Call]) -> str:
+    """Say why no side branch can fork after a call.
 
     Args:
         call (Call): The call.
         calls (Sequence[Call]): All calls of the backbone.
 
     Returns:
-        bool: Whether its module has weights, runs once, and nobody writes into what it
-        gave.
+        str: The reason. Empty if it can: the module has weights, runs once, and nobody
+        writes into what it gave.
     """
-    once = sum(other.name == call.name for other in calls) == 1
-    return once and call.has_weights and not call.changed and bool(call.outputs)
+    if sum(other.name == call.name for other in calls) > 1:
+        return 'it runs more than once'
+    if not call.has_weights or not call.outputs:
+        return 'it has no weights, or gives no tensor'
+    if call.changed:
+        return 'a later module writes into what it gives (in place)'
+    if issubclass(call.kind[0], _BatchNorm):
+        return 'a conversion to SyncBN would replace this norm layer, and lose the fork'
+    return ''
 
 
 def _blocks(calls: Sequence[Call]) -> list[Call]:

@@ -23,17 +23,30 @@ def run_on_meta(network: nn.Module, *inputs: Any) -> tuple[Any, dict[str, torch.
     Returns:
         tuple: What it gives, and its parameters by name, as they took part in it.
     """
-    parameters = {
-        name: parameter.detach().to('meta').requires_grad_(parameter.is_floating_point())
-        for name, parameter in network.named_parameters()
-    }
-    buffers = {name: buffer.to('meta') for name, buffer in network.named_buffers()}
+    twins: dict[int, torch.Tensor] = {}  # of what several modules share there is one
+
+    def twin(tensor: torch.Tensor) -> torch.Tensor:
+        if id(tensor) not in twins:
+            twins[id(tensor)] = tensor.detach().to('meta')
+        return twins[id(tensor)]
+
+    parameters: dict[str, torch.Tensor] = {}
+    buffers: dict[str, torch.Tensor] = {}
+    # By the first name of each module: given by two names, functional_call would not put
+    # a module's own weights back.
+    for prefix, module in network.named_modules():
+        for name, value in module.named_parameters(prefix, recurse=False):
+            parameters[name] = twin(value).requires_grad_(value.is_floating_point())
+        for name, value in module.named_buffers(prefix, recurse=False):
+            buffers[name] = twin(value)
     norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
     # On the meta device batch norm takes a hundred times longer than what it stands for.
     for norm in norms:
         norm.__dict__['forward'] = partial(_affine, norm)
     try:
-        output = torch.func.functional_call(network, parameters | buffers, inputs)
+        output = torch.func.functional_call(
+            network, parameters | buffers, inputs, tie_weights=False
+        )
     finally:
         for norm in norms:
             del norm.__dict__['forward']
