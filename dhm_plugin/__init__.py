@@ -5,7 +5,8 @@ configs in MMPretrain's model hub. A config does that by itself::
 
     custom_imports = dict(imports=['dhm_plugin'])
 
-The way of one batch:
+``DHMClassifier`` over a plain config derives the side branches: see
+``dhm_plugin.models.side_branches``. Where they are described, the way of one batch is:
 
 ==================== ============================================================
 backbone             images -> feature maps of the stages, shallow to deep
