@@ -30,7 +30,9 @@ from unittest import mock
 
 import numpy as np
 import torch
+from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
+from mmengine.runner import Runner
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmpretrain.apis.model import ModelHub
 from modelindex.models.Model import Model
@@ -124,6 +126,34 @@ def add_to_model_hub(models: Callable[[], Iterable[Model]]) -> None:
 
     register_all.register_ours = register_ours
     ModelHub._register_mmpretrain_models = classmethod(register_all)
+
+
+def add_hooks(missing: Callable[[Runner], Iterable[Hook]]) -> None:
+    """Let MMEngine's runner have further hooks, after those of its config.
+
+    MMEngine has no default hooks that a package may add to, and ``custom_hooks`` of a
+    config replace those of its base: what must run in any training of side branches
+    would be lost without a word. A second call does nothing.
+
+    Args:
+        missing (Callable): Gives the hooks that a runner still needs, when its network
+            is built and the hooks of its config are registered.
+    """
+    register_theirs = Runner.register_hooks
+    if hasattr(register_theirs, 'missing'):
+        return
+
+    @functools.wraps(register_theirs)
+    def register_all(
+        self: Runner,
+        default_hooks: dict | None = None,
+        custom_hooks: list | None = None,
+    ) -> None:
+        register_theirs(self, default_hooks, custom_hooks)
+        self.register_custom_hooks(list(missing(self)))
+
+    register_all.missing = missing
+    Runner.register_hooks = register_all
 
 
 def _history_buffer_method(owner: type, name: str) -> Callable:

@@ -4,7 +4,6 @@ import torch
 
 from .files import CheckpointError
 
-_OF_A_NECK = ('neck.branches.', 'head.side_fcs.')
 SIDE_BRANCH_PREFIXES = (*_OF_A_NECK, 'side_branches.')
 
 
@@ -31,11 +30,11 @@ def strip_side_branches(state_dict: dict[str, torch.Tensor]) -> dict[str, torch.
             f'{" or ".join(SIDE_BRANCH_PREFIXES)}; it must be a checkpoint of a '
             f'DHMClassifier, its first keys are {list(state_dict)[:3]}'
         )
-    # Beside a SideBranchNeck the head is linear; a plain config's may be any.
-    of_neck = any(key.startswith(_OF_A_NECK) for key in state_dict)
-    needed = 'head.fc.weight' if of_neck else 'backbone.'
-    if not any(key.startswith(needed) for key in kept):
+    # Of a plain config, the head is the user's: it may have any keys, or none (VGG).
+    described = any(key.startswith('head.side_fcs.') for key in state_dict)
+    main = 'head.fc.weight' if described else 'backbone.'
+    if not any(key.startswith(main) for key in kept):
         raise CheckpointError(
-            f'it has side branches, but no main branch: {needed} is missing'
+            f'it has side branches, but no main branch: {main} is missing'
         )
     return kept

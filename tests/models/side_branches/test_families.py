@@ -8,7 +8,9 @@ from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
-from .families import FAMILIES, build, config_of, plain_config_of, size_of
+from families import FAMILIES
+
+from .families import build, config_of, plain_config_of, size_of
 
 # At its end it lays the tokens out as a map of the last stage's shape.
 WITHOUT_EARLY_EXIT = [('SwinTransformer', 'side0')]
