@@ -4,7 +4,7 @@ import torch
 
 from .files import CheckpointError
 
-SIDE_BRANCH_PREFIXES = (*_OF_A_NECK, 'side_branches.')
+SIDE_BRANCH_PREFIXES = ('neck.branches.', 'head.side_fcs.', 'side_branches.')
 
 
 def strip_side_branches(state_dict: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
