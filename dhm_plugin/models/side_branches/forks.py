@@ -67,11 +67,13 @@ def why_not(call: Call, calls: Sequence[Call]) -> str:
 
 def _blocks(calls: Sequence[Call]) -> list[Call]:
     """Give the calls of the network itself; of what holds most of it, those within."""
-    own = (i for i, call in enumerate(calls) if call.depth == 0)
-    return [call for i in own for call in _within(i, calls)]
+    own = [i for i, call in enumerate(calls) if call.depth == 0]
+    # A backbone may only wrap a network, as timm's.
+    wraps = sum(calls[i].has_weights for i in own) == 1
+    return [call for i in own for call in _within(i, calls, wraps)]
 
 
-def _within(index: int, calls: Sequence[Call]) -> list[Call]:
+def _within(index: int, calls: Sequence[Call], wraps: bool = False) -> list[Call]:
     call = calls[index]
     inner = []
     for i in reversed(range(index)):
@@ -80,6 +82,6 @@ def _within(index: int, calls: Sequence[Call]) -> list[Call]:
         if calls[i].depth == call.depth + 1:
             inner.append(i)
     resolutions = {calls[i].positions for i in inner if calls[i].has_weights} - {1}
-    if len(resolutions) < 3:
+    if len(resolutions) < 3 and not wraps:
         return [call]
     return [block for i in reversed(inner) for block in _within(i, calls)]

@@ -66,7 +66,8 @@ def trace(backbone: nn.Module) -> tuple[list[Call], torch.Tensor, Any]:
         ValueError: If it cannot run on the meta device.
     """
     conv = next((m for m in backbone.modules() if isinstance(m, nn.Conv2d)), None)
-    own = getattr(backbone, 'img_size', None)
+    sizes = (getattr(module, 'img_size', None) for module in backbone.modules())
+    own = next(filter(None, sizes), None)
     error: Exception | None = None
     for size in dict.fromkeys((own, *_SIZES) if own else _SIZES):
         height, width = size if isinstance(size, (tuple, list)) else (size, size)

@@ -110,6 +110,7 @@ class RestOfNetwork(BaseModule):
         owner._modules[child] = stand_in
         return stand_in
 
+    @torch.enable_grad()
     def _trial(
         self, before: dict[str, Call], image: torch.Tensor
     ) -> tuple[tuple, set[str], list[str]]:
