@@ -85,7 +85,8 @@ class RestOfNetwork(BaseModule):
                 stand_in.replay(tape, name)
             shapes = self._shapes(before, image)
             if shapes != expected:
-                raise ValueError(f'it gives {shapes}, but with all blocks {expected}')
+                gives = 'it fails' if shapes is None else f'it gives {shapes}'
+                raise ValueError(f'{gives}; with all blocks it gives {expected}')
         for name in unused:
             self._drop(name)
 
