@@ -93,11 +93,9 @@ def _run(
     logits = dict(zip(network.branch_names, network.branch_logits(inputs)))
     for handle in handles:
         handle.remove()
-    # HRNet's modules give several maps.
-    forks = [
-        torch.cat([leaf.flatten() for leaf in tree_leaves(given[source][1])])
-        for source in sources
-    ]
+    # HRNet's modules give several maps, Swin's a shape too.
+    leaves = [filter(torch.is_tensor, tree_leaves(given[x][1])) for x in sources]
+    forks = [torch.cat([leaf.flatten() for leaf in of_one]) for of_one in leaves]
     return forks, [head.pre_logits(*given[head][0]) for head in heads], logits
 
 
