@@ -30,7 +30,8 @@ class DHMClassifier(ImageClassifier):
     of a checkpoint load into the stock ``ImageClassifier``.
 
     Over a plain config it is enough to name it and the mimicking loss: a side branch is
-    then the rest of the network from its fork on, newly initialised, with fewer blocks.
+    then the rest of the network from its fork on, newly initialised, with fewer blocks;
+    layer-wise learning rate decay gives all of it the head's learning rate.
     Or a :class:`SideBranchNeck` describes the side branches, as those of the paper are.
 
     Source: Li & Chen, *Dynamic Hierarchical Mimicking Towards Consistent Optimization

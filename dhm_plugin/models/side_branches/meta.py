@@ -43,6 +43,11 @@ def run_on_meta(network: nn.Module, *inputs: Any) -> tuple[Any, dict[str, torch.
     # On the meta device batch norm takes a hundred times longer than what it stands for.
     for norm in norms:
         norm.__dict__['forward'] = partial(_affine, norm)
+    # Nothing is saved by computing shapes twice, and gradients of some weights alone are
+    # refused by PyTorch's checkpoints.
+    checkpointed = [m for m in network.modules() if getattr(m, 'with_cp', False)]
+    for module in checkpointed:
+        module.with_cp = False
     try:
         output = torch.func.functional_call(
             network, parameters | buffers, inputs, tie_weights=False
@@ -50,6 +55,8 @@ def run_on_meta(network: nn.Module, *inputs: Any) -> tuple[Any, dict[str, torch.
     finally:
         for norm in norms:
             del norm.__dict__['forward']
+        for module in checkpointed:
+            module.with_cp = True
     return output, parameters
 
 

@@ -8,6 +8,7 @@ import torch
 from mmengine.model import ModuleList
 from mmengine.utils import is_seq_of
 from mmpretrain.models import VGG, AlexNet, ImageClassifier
+from torch import nn
 
 from ...checked_arguments import unknown_argument
 from ..forking import draw_forks, is_probability
@@ -84,7 +85,7 @@ class SideBranches(ModuleList):
                     "side_branches=[dict(fork='layer2')]"
                 )
         for i, branch in enumerate(branches):
-            _check(f'DHMClassifier: side_branches[{i}]', branch, calls, kind)
+            _check(f'DHMClassifier: side_branches[{i}]', branch, calls, network.backbone)
         forks = [branch['fork'] for branch in branches]
         order = [call.name for call in calls if call.name in forks]
         if forks != sorted(forks, key=order.index):
@@ -133,8 +134,9 @@ class SideBranches(ModuleList):
         ]
 
 
-def _check(where: str, branch: dict, calls: Sequence[Call], kind: str) -> None:
+def _check(where: str, branch: dict, calls: Sequence[Call], backbone: nn.Module) -> None:
     """Check what is said of a branch by hand."""
+    kind = type(backbone).__name__
     for key in branch:
         if key not in _KEYS:
             raise ValueError(f'{where}: {unknown_argument(key, _KEYS)}')
@@ -144,6 +146,9 @@ def _check(where: str, branch: dict, calls: Sequence[Call], kind: str) -> None:
     fork = branch['fork']
     forkable = [name for name in reasons if not reasons[name] and name.count('.') < 2]
     reason = reasons[fork] if fork in reasons else unknown_argument(fork, forkable)
+    for name, module in backbone.named_modules():
+        if name and fork.startswith(f'{name}.') and getattr(module, 'with_cp', False):
+            reason = f'{name} keeps no activation of it (with_cp); fork after {name}'
     if reason:
         raise ValueError(f'{where} cannot fork after {fork!r} of {kind}: {reason}')
     without = branch.get('without', ())

@@ -264,3 +264,25 @@ def test_compiled(family, small, train):
     for key in LOSSES:
         ours, theirs = logged(compiled, key), logged(eager, key)
         assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize('family', ['ShuffleNetV2', 'ConvNeXt'])
+def test_activation_checkpointing_changes_no_gradient(family, small):
+    inputs, labels = batch()
+    grads = []
+    for with_cp in (False, True):
+        torch.manual_seed(1)
+        model = build(small(family, **{'backbone.with_cp': with_cp})).double()
+        assert with_cp is any(getattr(m, 'with_cp', False) for m in model.modules())
+        torch.manual_seed(2)
+        sum(model.loss(inputs.double(), labels).values()).backward()
+        grads.append([parameter.grad for parameter in model.parameters()])
+    torch.testing.assert_close(*grads)
+
+
+def test_refuses_a_fork_of_which_a_checkpoint_keeps_nothing(small):
+    cfg = small('ShuffleNetV2', **{'backbone.with_cp': True})
+    cfg.model.side_branches = [dict(fork='layers.1.2.branch2.0')]
+    message = r'layers.1.2 keeps no activation of it \(with_cp\); fork after layers.1.2'
+    with pytest.raises(ValueError, match=message):
+        build(cfg)
