@@ -69,12 +69,6 @@ class ConsistencyHook(Hook):
                 'ConsistencyHook compares branches; the network, a '
                 f'{type(network).__name__}, has none; leave it out, or use DHMClassifier'
             )
-        if network.side_branches is not None:
-            raise TypeError(
-                'ConsistencyHook measures at the maps that a SideBranchNeck forks from; '
-                'the side branches of a plain config have none; leave it out, or '
-                'describe the side branches in a SideBranchNeck'
-            )
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None
