@@ -87,14 +87,16 @@ def not_needed_for(backbone: nn.Module, end: int | str) -> dict[str, bool]:
     """
     try:
         calls, images, maps = trace(backbone)
-        wanted = maps[end] if isinstance(end, int) else None
+        by_name = isinstance(end, str)
         ends = [
-            i for i, call in enumerate(calls) if call.output is wanted or call.name == end
+            i
+            for i, call in enumerate(calls)
+            if (call.name == end if by_name else call.output is maps[end])
         ]
         after = calls_after(calls, ends[-1])
         later = {name: call.gives_several for name, call in after.items()}
         again, _ = run_on_meta(without(backbone, later), images)
     except Exception:  # what follows needs more than what it passes on
         return {}
-    right = wanted is None or again[end].shape == wanted.shape
+    right = by_name or again[end].shape == maps[end].shape
     return later if right else {}
