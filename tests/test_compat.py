@@ -114,6 +114,7 @@ def test_nothing_else_changes_other_packages():
         'compat.py': [
             'ModelHub._register_mmpretrain_models',
             'Runner.register_hooks',
+            'infer._load_checkpoint',
             'mmengine_checkpoint._safe_torch_load',
         ]
     }

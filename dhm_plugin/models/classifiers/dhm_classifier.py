@@ -1,6 +1,7 @@
 """The classifier that trains with side branches and predicts without them."""
 
 import copy
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -257,8 +258,8 @@ class DHMClassifier(ImageClassifier):
             branches = self._logits_by_name(inputs)
             logits = branches['main']
             if self.predict_with == 'ensemble':
-                stacked = torch.stack(tuple(branches.values()))
-                logits = stacked.softmax(dim=-1).mean(dim=0).log()
+                log_probs = torch.stack(tuple(branches.values())).log_softmax(dim=-1)
+                logits = log_probs.logsumexp(dim=0) - math.log(len(branches))
         if mode == 'tensor':
             return logits
         return predictions(logits, branches, data_samples)

@@ -34,41 +34,35 @@ def with_stages(backbone: nn.Module, branches: Sequence[dict]) -> list[dict]:
     """
     if all('num_blocks' not in branch for branch in branches):
         return list(branches)
-    last = backbone.out_indices[-1]
-    if len(backbone.out_indices) == 1:
-        forks = {last - len(_blocks(branch)) for branch in branches}
-        backbone.out_indices = tuple(sorted(fork for fork in forks if fork >= 0))
-        backbone.out_indices += (last,)
-    return [_with_stages(backbone, i, branch) for i, branch in enumerate(branches)]
+    if any('num_blocks' not in branch for branch in branches):
+        raise ValueError(
+            'SideBranchNeck: some of the branches have num_blocks, and others do not; '
+            'describe the `stages` of all of them, or of none'
+        )
+    indices = tuple(getattr(backbone, 'out_indices', ()))
+    if len(indices) == 1:
+        forks = {indices[-1] - len(_blocks(branch)) for branch in branches}
+        indices = (*sorted(fork for fork in forks if fork >= 0), *indices)
+    described = [_with_stages(backbone, indices, *item) for item in enumerate(branches)]
+    backbone.out_indices = indices
+    return described
 
 
 def _blocks(branch: dict) -> list[int]:
-    blocks = branch.get('num_blocks', ())
+    blocks = branch['num_blocks']
     return [blocks] if isinstance(blocks, int) else list(blocks)
 
 
-def _with_stages(backbone: nn.Module, number: int, branch: dict) -> dict:
-    if 'num_blocks' not in branch:
-        return branch
+def _with_stages(
+    backbone: nn.Module, indices: tuple[int, ...], number: int, branch: dict
+) -> dict:
     branch, blocks = dict(branch), _blocks(branch)
     del branch['num_blocks']
     widen = branch.pop('widen', 1)
-    indices = list(backbone.out_indices)
-    fork = indices[-1] - len(blocks)
     where = f'SideBranchNeck: branches[{number}]'
-    if 'stages' in branch or 'fork' in branch:
-        raise ValueError(
-            f'{where} has num_blocks={blocks}, which says its stages and where it forks; '
-            'leave out `stages` and `fork`'
-        )
-    if fork not in indices[:-1]:
-        raise ValueError(
-            f'{where} has num_blocks={blocks}: {len(blocks)} stages, so that it forks '
-            f"after stage {fork}; the backbone's out_indices are {indices}"
-        )
     if isinstance(backbone, CIFARBackbone):
         network = backbone
-    elif type(backbone) is ResNet and backbone.style == 'pytorch':
+    elif type(backbone) is ResNet and _is_usual(backbone):
         network = _ResNetStages(backbone)
     else:
         raise ValueError(
@@ -77,12 +71,35 @@ def _with_stages(backbone: nn.Module, number: int, branch: dict) -> dict:
             "leave the plain network's neck and head as they are: DHMClassifier then "
             'derives the side branches'
         )
+    if 'stages' in branch or 'fork' in branch:
+        raise ValueError(
+            f'{where} has num_blocks={blocks}, which says its stages and where it forks; '
+            'leave out `stages` and `fork`'
+        )
+    fork = indices[-1] - len(blocks)
+    if fork not in indices[:-1]:
+        raise ValueError(
+            f'{where} has num_blocks={blocks}: {len(blocks)} stages, so that it forks '
+            f"after stage {fork}; the backbone's out_indices are {[*indices]}"
+        )
     stages: list[dict] = []
     for index, blocks_of_stage in enumerate(blocks, fork + 1):
         wider = widen if index == indices[-1] else 1
         stages += network.side_stage(index, blocks_of_stage, wider)
     stages[0]['in_channels'] = network.channels_of(fork)
     return {**branch, 'stages': stages, 'fork': indices.index(fork)}
+
+
+def _is_usual(backbone: ResNet) -> bool:
+    """Say whether its stages are those of :class:`ResNetStage`."""
+    strides, dilations = tuple(backbone.strides), tuple(backbone.dilations)
+    return (
+        backbone.style == 'pytorch'
+        and not backbone.avg_down
+        and backbone.conv_cfg is None
+        and set(strides[1:]) == {2}
+        and set(dilations) == {1}
+    )
 
 
 class _ResNetStages:

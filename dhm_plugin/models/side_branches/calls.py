@@ -62,12 +62,8 @@ class Call(NamedTuple):
     @property
     def positions(self) -> int:
         """Number of places in the smallest map, or of tokens, that it gives."""
-        spatial = [
-            torch.Size(shape[2:]).numel() if len(shape) > 3 else shape[1]
-            for shape in self.outputs
-            if len(shape) > 2
-        ]
-        return min(spatial, default=1)
+        sizes = [_positions(shape) for shape in self.outputs if len(shape) > 2]
+        return min(sizes, default=1)
 
 
 def is_inside(name: str, outer: str) -> bool:
@@ -214,3 +210,10 @@ def shapes_of(value: Any) -> tuple[tuple[int, ...], ...]:
         tuple[tuple[int]]: The shapes.
     """
     return tuple(tuple(tensor.shape) for tensor in tensors_of(value))
+
+
+def _positions(shape: tuple[int, ...]) -> int:
+    """Count the places of a map or the tokens, whichever axis the channels are."""
+    # Channels come last in tokens, and in a square map of (N, H, W, C).
+    last = len(shape) != 4 or shape[1] == shape[2] != shape[3]
+    return torch.Size(shape[1:-1] if last else shape[2:]).numel()

@@ -40,7 +40,9 @@ def default_forks(calls: Sequence[Call]) -> list[str]:
     run = max(same_blocks(calls), key=len, default=[])
     if len(run) < 4 or (len(forks) == 2 and last < _WITHOUT_STAGES * len(layers)):
         return forks
-    return [run[len(run) // 2 - 1], run[len(run) * 3 // 4 - 1]]
+    middle = [run[len(run) // 2 - 1], run[len(run) * 3 // 4 - 1]]
+    reasons = {call.name: why_not(call, calls) for call in calls}
+    return [name for name in middle if not reasons[name]]
 
 
 def why_not(call: Call, calls: Sequence[Call]) -> str:

@@ -61,13 +61,13 @@ def run_on_meta(network: nn.Module, *inputs: Any) -> tuple[Any, dict[str, torch.
 
 
 def trace(backbone: nn.Module) -> tuple[list[Call], torch.Tensor, Any]:
-    """Record what a backbone calls for two images of a size that it takes.
+    """Record what a backbone calls for seven images of a size that it takes.
 
     Args:
         backbone (nn.Module): The backbone.
 
     Returns:
-        tuple: The calls, the images (2, C, H, W), on the meta device, and what it gives.
+        tuple: The calls, the images (7, C, H, W), on the meta device, and what it gives.
 
     Raises:
         ValueError: If it cannot run on the meta device.
@@ -78,7 +78,8 @@ def trace(backbone: nn.Module) -> tuple[list[Call], torch.Tensor, Any]:
     error: Exception | None = None
     for size in dict.fromkeys((own, *_SIZES) if own else _SIZES):
         height, width = size if isinstance(size, (tuple, list)) else (size, size)
-        shape = 2, conv.in_channels if conv else 3, height, width
+        # With a prime number, no view mistakes channels for images.
+        shape = 7, conv.in_channels if conv else 3, height, width
         images = torch.empty(shape, device='meta')
         try:
             calls, (output, _) = calls_of(

@@ -105,6 +105,12 @@ class StandIn(nn.Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Give what the module's place needs."""
         if self._tape is not None:
+            if self._name not in self._tape.outputs:
+                raise RuntimeError(
+                    f'side branch: {self._name} of the network gave nothing in this '
+                    'forward pass; something has replaced it or runs past it, such as '
+                    "MMEngine's efficient_conv_bn_eval"
+                )
             return self._tape.outputs[self._name]
         return args if self._several else args[0]
 

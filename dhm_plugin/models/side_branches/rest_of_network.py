@@ -10,6 +10,7 @@ from torch.utils._pytree import tree_map
 
 from .calls import Call, calls_until, children_within, shapes_of, tensors_of
 from .meta import run_on_meta
+from .origins import Origins
 from .replay import StandIn, Tape
 
 
@@ -65,7 +66,7 @@ class RestOfNetwork(BaseModule):
         }
         for name, stand_in in stand_ins.items():
             stand_in.replay(tape, name)
-        expected, used, unused = self._trial(before, image)
+        expected, used = self._trial(before, image)
         #: Names of the network's modules whose output the branch needs.
         self.replayed = [
             name
@@ -78,16 +79,20 @@ class RestOfNetwork(BaseModule):
         for call in calls:
             if call.name in self.without:
                 self._stand_in(call, ())
-        if self._shapes(before, image) != expected:
+        if self._fails_or_gives(before, image) != expected:
             # Between the modules something needs what they give.
             self.replayed = list(before)
             for name, stand_in in stand_ins.items():
                 stand_in.replay(tape, name)
-            shapes = self._shapes(before, image)
-            if shapes != expected:
-                gives = 'it fails' if shapes is None else f'it gives {shapes}'
-                raise ValueError(f'{gives}; with all blocks it gives {expected}')
-        for name in unused:
+            gives = self._fails_or_gives(before, image)
+            if gives != expected:
+                did = (
+                    f'fails ({gives})'
+                    if isinstance(gives, Exception)
+                    else f'gives {gives}'
+                )
+                raise ValueError(f'it {did}; with all blocks it gives {expected}')
+        for name in self._unused(before, image):
             self._drop(name)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -111,67 +116,69 @@ class RestOfNetwork(BaseModule):
         owner._modules[child] = stand_in
         return stand_in
 
-    @torch.enable_grad()
+    @torch.no_grad()
     def _trial(
         self, before: dict[str, Call], image: torch.Tensor
-    ) -> tuple[tuple, set[str], list[str]]:
-        """Run on the meta device, forward and backward.
+    ) -> tuple[tuple, set[str]]:
+        """Run on the meta device, forward.
 
         Returns:
-            tuple: The shapes that it gives, the names of the network's modules whose
-            output it uses, and those of the parameters that it does not use.
+            tuple: The shapes that it gives, and the names of the network's modules whose
+            output it uses, with a gradient or without.
+
+        Raises:
+            ValueError: If it writes into what one of them gave.
         """
-        leaves: dict[int, str] = {}
-        tensors: list[torch.Tensor] = []
+        origins = Origins()
+        replayed = {name: _clones(call.output) for name, call in before.items()}
+        for name, output in replayed.items():
+            origins.begin(name, tensors_of(output))
+        tensors = tensors_of(list(replayed.values()))
+        versions = [tensor._version for tensor in tensors]
+        with self.tape.open(), origins:
+            self.tape.outputs.update(replayed)
+            feats, _ = run_on_meta(self.backbone, image)
+        if versions != [tensor._version for tensor in tensors]:
+            raise ValueError(
+                'it would write into what the network computed (in place); fork after a '
+                'whole block'
+            )
+        return shapes_of(feats), origins.of(tensors_of(feats))
 
-        def leaf(name: str, value: Any) -> Any:
-            if not torch.is_tensor(value) or not value.is_floating_point():
-                return value
-            value = value.detach().requires_grad_()
-            leaves[id(value)] = name
-            tensors.append(value)
-            return value.clone()  # what is no leaf can be written into
+    def _fails_or_gives(self, before: dict[str, Call], image: torch.Tensor) -> Any:
+        """Run on the meta device: the shapes that it gives, or the error."""
+        try:
+            return self._trial(before, image)[0]
+        except ValueError:
+            raise
+        except Exception as error:
+            return error
 
+    @torch.enable_grad()
+    def _unused(self, before: dict[str, Call], image: torch.Tensor) -> list[str]:
+        """Name the parameters that take no part."""
         with self.tape.open():
-            for name, call in before.items():
-                self.tape.outputs[name] = tree_map(
-                    lambda value, name=name: leaf(name, value), call.output
-                )
+            self.tape.outputs.update(
+                {name: _clones(call.output) for name, call in before.items()}
+            )
             feats, parameters = run_on_meta(self.backbone, image)
-        names = list(parameters)
         ends = [end for end in tensors_of(feats) if end.requires_grad]
+        if not parameters or not ends:
+            return list(parameters)
         gradients = torch.autograd.grad(
             sum(end.float().sum() for end in ends),
-            [*tensors, *parameters.values()],
+            list(parameters.values()),
             allow_unused=True,
         )
-        used = {
-            leaves[id(tensor)]
-            for tensor, gradient in zip(tensors, gradients)
-            if gradient is not None
-        }
-        of_weights = zip(names, gradients[len(tensors) :])
-        unused = [name for name, gradient in of_weights if gradient is None]
-        return shapes_of(feats), used, unused
-
-    @torch.no_grad()
-    def _shapes(self, before: dict[str, Call], image: torch.Tensor) -> tuple | None:
-        """Run on the meta device, forward: the shapes that it gives, None if it fails."""
-        with self.tape.open():
-            self.tape.outputs.update({name: call.output for name, call in before.items()})
-            try:
-                return shapes_of(run_on_meta(self.backbone, image)[0])
-            except Exception:
-                return None
+        return [name for name, g in zip(parameters, gradients) if g is None]
 
     def _drop(self, name: str) -> None:
         """Let a parameter be none: its network may still ask for it."""
         owner, _, leaf = name.rpartition('.')
-        try:
-            module = self.backbone.get_submodule(owner)
-        except AttributeError:  # it was of a block that is left out
-            return
-        if leaf not in module._parameters:
-            return
+        module = self.backbone.get_submodule(owner)
         value = module._parameters.pop(leaf).data
         module.register_buffer(leaf, value, persistent=False)
+
+
+def _clones(output: Any) -> Any:
+    return tree_map(lambda x: x.clone() if torch.is_tensor(x) else x, output)

@@ -137,6 +137,11 @@ class SideBranches(ModuleList):
 def _check(where: str, branch: dict, calls: Sequence[Call], backbone: nn.Module) -> None:
     """Check what is said of a branch by hand."""
     kind = type(backbone).__name__
+    if not isinstance(branch, dict) or not isinstance(branch.get('fork', ''), str):
+        raise ValueError(
+            f'{where} is {branch!r}; it must be a dict whose `fork` is the name of a '
+            f'module of {kind}'
+        )
     for key in branch:
         if key not in _KEYS:
             raise ValueError(f'{where}: {unknown_argument(key, _KEYS)}')
@@ -185,7 +190,7 @@ def _check_head(network: ImageClassifier, feats: Any) -> None:
     if not torch.is_tensor(logits) or logits.ndim != 2:
         raise TypeError(
             f'DHMClassifier: the head is a {head}, which gives {shapes_of(logits)} for '
-            'two images; it must give one tensor of logits (N, classes)'
+            'seven images; it must give one tensor of logits (N, classes)'
         )
 
 

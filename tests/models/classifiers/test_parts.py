@@ -50,7 +50,7 @@ ITS_OWN = 'a loss that is not of the logits alone'
         (
             'Conformer',
             dict(type='ConformerHead', in_channels=[256, 384]),
-            r'gives \(\(2, 10\), \(2, 10\)\) for two images; it must give one tensor',
+            r'gives \(\(7, 10\), \(7, 10\)\) for seven images; it must give one tensor',
         ),
     ],
 )

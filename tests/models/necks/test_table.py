@@ -84,6 +84,22 @@ def test_given_maps_are_kept():
             'the stages of this ResNetV1d are not known; .* neck and head as they are',
         ),
         (
+            dict(type='ResNet', depth=18, strides=(1, 2, 2, 1)),
+            ROW,
+            'the stages of this ResNet are not known',
+        ),
+        (
+            dict(type='ResNet', depth=18, avg_down=True),
+            ROW,
+            'the stages of this ResNet are not known',
+        ),
+        (dict(type='LeNet5'), ROW, 'the stages of this LeNet5 are not known'),
+        (
+            dict(type='CIFARResNet', depth=8),
+            [dict(num_blocks=(1, 1)), dict(stages=[])],
+            'some of the branches have num_blocks, and others do not',
+        ),
+        (
             dict(type='CIFARResNet', depth=8),
             [dict(num_blocks=(1, 1), stages=[])],
             'leave out `stages` and `fork`',

@@ -102,3 +102,19 @@ def test_names():
     assert not is_inside('stages.10', 'stages.1')
     names = ('stages.1.conv.bn', 'stages.1', 'stages.10.pool', 'stages.1.relu')
     assert children_within('stages.1', names) == {'conv', 'relu'}
+
+
+@pytest.mark.parametrize(
+    ('shape', 'positions'),
+    [
+        ((2, 96, 56, 56), 56 * 56),
+        ((2, 56, 56, 96), 56 * 56),  # channels last
+        ((2, 8, 7, 5), 35),
+        ((2, 197, 192), 197),
+        ((2, 196, 4, 4, 64), 196 * 16),
+        ((2, 64), 1),
+    ],
+)
+def test_positions_of_maps_and_tokens(shape, positions):
+    call = recorded()[0]._replace(outputs=(shape,))
+    assert call.positions == positions

@@ -42,6 +42,9 @@ def test_what_is_derived_can_be_said():
     [
         (dict(forks='layer2'), "there is no 'forks'; did you mean 'fork'"),
         (dict(without=[]), "has no fork; it must be a module, such as 'layer2'"),
+        ('layer2', "is 'layer2'; it must be a dict whose `fork` is the name of a module"),
+        (dict(fork=2), 'must be a dict whose `fork` is the name'),
+        (dict(fork='layer3.0.conv2'), r'write into what the network computed'),
         (dict(fork='layer5'), "'layer5' of ResNet_CIFAR: .* did you mean 'layer"),
         (dict(fork='relu'), "'relu' of ResNet_CIFAR: it has no weights"),
         (dict(fork='layer2.0.relu'), 'it runs more than once'),
@@ -76,7 +79,7 @@ def test_refuses_no_branches():
 @pytest.mark.parametrize(
     ('backbone', 'channels', 'message'),
     [
-        (dict(type='TNT', arch='s'), 384, r"'layers.5' of TNT: .*writes into .*in place"),
+        (dict(type='TNT', arch='s'), 384, 'fork from TNT cannot be derived'),
         (
             dict(type='RevVisionTransformer', arch='deit-tiny'),
             384,
@@ -116,6 +119,51 @@ def test_a_backbone_that_does_not_run_on_the_meta_device():
     ):
         MODELS.build(config)
     MODELS.module_dict.pop('LooksAtItsImages')
+
+
+@MODELS.register_module()
+class Gated(nn.Module):
+    """What comes before the fork scales what follows it, without a gradient."""
+
+    def __init__(self, init_cfg=None):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, 2, 1)
+        self.gate = nn.Conv2d(4, 4, 1)
+        self.layer1 = nn.Conv2d(4, 4, 3, 2, 1)
+        self.layer2 = nn.Conv2d(4, 4, 3, 2, 1)
+        self.layer3 = nn.Conv2d(4, 4, 3, 2, 1)
+
+    def forward(self, x):
+        x = self.stem(x)
+        with torch.no_grad():
+            gate = self.gate(x).mean()
+        x = self.layer2(self.layer1(x))
+        return (self.layer3(x) * gate,)
+
+
+def test_what_is_used_without_a_gradient_is_replayed():
+    model = MODELS.build(
+        dict(
+            type='DHMClassifier',
+            backbone=dict(type='Gated'),
+            neck=dict(type='GlobalAveragePooling'),
+            head=dict(type='LinearClsHead', num_classes=4, in_channels=4),
+            side_branches=[dict(fork='layer2')],
+        )
+    ).eval()
+    (branch,) = model.side_branches
+    assert set(branch.replayed) == {'gate', 'layer2'}
+    weights = model.state_dict()
+    branch.load_state_dict({key: weights[key] for key in branch.state_dict()})
+    side, main = model.branch_logits(torch.rand(3, 3, 32, 32))
+    assert torch.equal(side, main)
+
+
+def test_what_is_bypassed_is_named():
+    model = MODELS.build(plain())
+    model.side_branches.tape.detach()
+    with pytest.raises(RuntimeError, match='layer2 of the network gave nothing'):
+        model.branch_logits(torch.rand(*IMAGES))
 
 
 def test_metrics_of_the_branches():

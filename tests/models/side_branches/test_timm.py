@@ -52,7 +52,7 @@ def test_a_vit_is_refused():
     """TIMMBackbone gives its tokens, of which no stock head makes logits."""
     options = dict(img_size=32, depth=4, head='VisionTransformerClsHead', neck=None)
     with pytest.raises(
-        TypeError, match=r'gives \(\(2, 5, 4\),\) for two images; it must'
+        TypeError, match=r'gives \(\(7, 5, 4\),\) for seven images; it must'
     ):
         MODELS.build(config('vit_tiny_patch16_224', 192, **options))
 
