@@ -65,7 +65,7 @@ def test_the_size_and_the_channels_of_the_images_are_found():
 
     calls, images, output = trace(OfOneSize())
     assert images.shape == (7, 1, 32, 32)
-    assert output.shape == (2, 2)
+    assert output.shape == (7, 2)
     assert [call.name for call in calls] == ['conv', 'fc']
 
 
