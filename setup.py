@@ -54,6 +54,9 @@ setup(
             'mmpretrain>=1.2,<1.3',
             'mmengine>=0.10.7,<0.11',
             'mmcv-lite>=2.0.1,<2.3',
+            # mmengine 0.10.7 reads `mmpretrain::` paths with pkg_resources, which is
+            # gone from 82 on.
+            'setuptools<82',
         ],
         # Its maintained fork. Build it with MMCV_WITH_OPS=0 in the environment.
         'onedl': [

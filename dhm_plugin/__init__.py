@@ -5,7 +5,8 @@ configs in MMPretrain's model hub. A config does that by itself::
 
     custom_imports = dict(imports=['dhm_plugin'])
 
-The way of one batch:
+``DHMClassifier`` over a plain config derives the side branches: see
+``dhm_plugin.models.side_branches``. Where they are described, the way of one batch is:
 
 ==================== ============================================================
 backbone             images -> feature maps of the stages, shallow to deep
@@ -17,15 +18,17 @@ MimickingLoss        logits of all branches -> mimicking loss of each
 In evaluation the main branch alone runs, unless another one is asked for.
 """
 
-from .compat import add_to_model_hub, load_checkpoints_safely
+from .compat import add_hooks, add_to_model_hub, load_checkpoints_safely
 
 load_checkpoints_safely()
 
 from .datasets import *  # noqa: E402, F403
 from .engine import *  # noqa: E402, F403
+from .engine.hooks.missing_hooks import missing_hooks  # noqa: E402
 from .evaluation import *  # noqa: E402, F403
 from .hub import zoo_models  # noqa: E402
 from .models import *  # noqa: E402, F403
 from .version import __version__  # noqa: E402, F401
 
 add_to_model_hub(zoo_models)
+add_hooks(missing_hooks)

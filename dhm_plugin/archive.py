@@ -38,5 +38,5 @@ def verify_archive(path: str | Path) -> None:
     except Exception as error:  # a damaged header makes zipfile raise about anything
         raise DamagedArchive(
             f'{path}: is truncated or damaged, in {entry} ({error}); take another copy '
-            'of the file, or an earlier checkpoint'
+            'of the file, or an earlier checkpoint; or it was saved without checksums'
         ) from error

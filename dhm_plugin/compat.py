@@ -30,13 +30,15 @@ from unittest import mock
 
 import numpy as np
 import torch
+from mmengine.hooks import Hook
+from mmengine.infer import infer
 from mmengine.logging import HistoryBuffer
+from mmengine.runner import Runner
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmpretrain.apis.model import ModelHub
 from modelindex.models.Model import Model
 
 from .archive import verify_archive
-from .settings_text import literal_settings
 
 
 def load_checkpoints_safely() -> None:
@@ -52,7 +54,8 @@ def load_checkpoints_safely() -> None:
     - Neither looks at the checksums in a file.
     - Both run config texts of a checkpoint as Python: ``Runner.resume`` that of
       ``meta['config']``, for a key that no config has today, and the inferencer that of
-      ``cfg``. They get no ``meta['config']``, and ``cfg`` as far as it is literal.
+      ``cfg``. They do not get them: a config's values alone, such as a ``type``, make
+      MMEngine import and call what they name.
     """
     numpy_core = np._core if hasattr(np, '_core') else np.core
     multiarray = numpy_core.multiarray
@@ -84,15 +87,27 @@ def load_checkpoints_safely() -> None:
 
     @functools.wraps(load)
     def load_safely(cls: type, filename: str, *args: Any, **kwargs: Any) -> Any:
-        if os.path.isfile(filename):
-            verify_archive(filename)
+        path = os.path.expanduser(filename)
+        if os.path.isfile(path):
+            verify_archive(path)
         with mock.patch.dict(os.environ, TORCH_FORCE_WEIGHTS_ONLY_LOAD='1'):
             os.environ.pop('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', None)
             checkpoint = load(cls, filename, *args, **kwargs)
-        _make_config_texts_literal(checkpoint)
+        _drop_texts(checkpoint, 'config')
         return checkpoint
 
     loader.load_checkpoint = classmethod(load_safely)
+
+    # A resumed training keeps the text in the message hub; it does not run that.
+    load_for_inferencer = infer._load_checkpoint
+
+    @functools.wraps(load_for_inferencer)
+    def load_without_config(*args: Any, **kwargs: Any) -> Any:
+        checkpoint = load_for_inferencer(*args, **kwargs)
+        _drop_texts(checkpoint, 'cfg')
+        return checkpoint
+
+    infer._load_checkpoint = load_without_config
 
 
 def add_to_model_hub(models: Callable[[], Iterable[Model]]) -> None:
@@ -126,6 +141,34 @@ def add_to_model_hub(models: Callable[[], Iterable[Model]]) -> None:
     ModelHub._register_mmpretrain_models = classmethod(register_all)
 
 
+def add_hooks(missing: Callable[[Runner], Iterable[Hook]]) -> None:
+    """Let MMEngine's runner have further hooks, after those of its config.
+
+    MMEngine has no default hooks that a package may add to, and ``custom_hooks`` of a
+    config replace those of its base: what must run in any training of side branches
+    would be lost without a word. A second call does nothing.
+
+    Args:
+        missing (Callable): Gives the hooks that a runner still needs, when its network
+            is built and the hooks of its config are registered.
+    """
+    register_theirs = Runner.register_hooks
+    if hasattr(register_theirs, 'missing'):
+        return
+
+    @functools.wraps(register_theirs)
+    def register_all(
+        self: Runner,
+        default_hooks: dict | None = None,
+        custom_hooks: list | None = None,
+    ) -> None:
+        register_theirs(self, default_hooks, custom_hooks)
+        self.register_custom_hooks(list(missing(self)))
+
+    register_all.missing = missing
+    Runner.register_hooks = register_all
+
+
 def _history_buffer_method(owner: type, name: str) -> Callable:
     """Stand in for ``getattr`` when a checkpoint is loaded.
 
@@ -137,16 +180,12 @@ def _history_buffer_method(owner: type, name: str) -> Callable:
     return getattr(owner, name)
 
 
-def _make_config_texts_literal(checkpoint: Any) -> None:
-    """Let what MMEngine would run of a checkpoint be settings alone."""
+def _drop_texts(checkpoint: Any, key: str) -> None:
+    """Take a config's text out of a checkpoint, wherever MMEngine keeps it."""
     if not isinstance(checkpoint, dict):
         return
     meta, hub = checkpoint.get('meta'), checkpoint.get('message_hub')
-    if isinstance(meta, dict):
-        meta.pop('config', None)
     info = hub.get('runtime_info') if isinstance(hub, dict) else None
     for holder in (meta, info):
-        if isinstance(holder, dict) and 'cfg' in holder:
-            holder['cfg'] = literal_settings(holder['cfg'])
-            if holder['cfg'] is None:
-                del holder['cfg']
+        if isinstance(holder, dict):
+            holder.pop(key, None)

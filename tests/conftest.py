@@ -36,7 +36,11 @@ def as_it_is(text, **style):
 
 
 # They only call what a stack has.
-ONE_STACK = ['tests/tools/analysis_tools', 'tests/tools/dataset_converters']
+ONE_STACK = [
+    'tests/tools/analysis_tools',
+    'tests/tools/dataset_converters',
+    'tests/tools/test_dist_forking.py',
+]
 
 
 @pytest.hookimpl(tryfirst=True)

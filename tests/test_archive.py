@@ -68,6 +68,17 @@ def test_names_the_file_and_the_entry(tmp_path):
         read_state_dict(path)
 
 
+def test_in_the_home_folder(tmp_path, monkeypatch):
+    """MMEngine replaces the tilde."""
+    monkeypatch.setenv('HOME', str(tmp_path))
+    torch.save(WEIGHTS, tmp_path / 'damaged.pth')
+    data = bytearray((tmp_path / 'damaged.pth').read_bytes())
+    data[data.index(WEIGHTS['weight'].numpy().tobytes()) + 8] ^= 1
+    (tmp_path / 'damaged.pth').write_bytes(data)
+    with pytest.raises(DamagedArchive):
+        load_checkpoint(torch.nn.Linear(32, 2), '~/damaged.pth')
+
+
 def test_what_has_no_checksums_passes(tmp_path):
     path = tmp_path / 'older.pth'
     torch.save(WEIGHTS, path, _use_new_zipfile_serialization=False)

@@ -43,7 +43,11 @@ def test_every_component_names_the_argument_that_was_meant(component):
     ('build', 'config', 'meant'),
     [
         (MODELS.build, dict(type='MimickingLoss', temprature=2.0), 'temperature'),
-        (MODELS.build, dict(type='DHMClassifier', predict_wth='mean'), 'predict_with'),
+        (
+            MODELS.build,
+            dict(type='DHMClassifier', predict_wth='ensemble'),
+            'predict_with',
+        ),
         (MODELS.build, dict(type='ResNetStage', num_blcks=2), 'num_blocks'),
         (HOOKS.build, dict(type='ConsistencyHook', intervall=10), 'interval'),
     ],

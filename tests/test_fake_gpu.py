@@ -143,7 +143,7 @@ def test_the_backward_pass_looks_at_no_value(config):
         total.item()
 
 
-@pytest.mark.parametrize('predict_with', ['main', 'side0', 'mean'])
+@pytest.mark.parametrize('predict_with', ['main', 'side0', 'ensemble'])
 @pytest.mark.parametrize('config', CONFIGS)
 def test_predicts(config, predict_with, network):
     model = network(config, eval_branches=True).eval()

@@ -19,6 +19,8 @@ PLAIN = ROOT / 'configs/plain/resnet20_1xb64_digits.py'
 TEXTS = {
     'code': "x = __import__('pathlib').Path({flag!r}).touch()\n",
     'a file': '_base_ = {script!r}\nx = 1\n',
+    'a type': "model = dict(type='os.system', command='touch {flag}')\n",
+    'a variable': 'x = \'{{{{$NOPE:open("{flag}","w")#|(?s:.+)|Q}}}}\'\n',
     'an import': "custom_imports = dict(imports=['evil'])\nx = 1\n",
 }
 
@@ -95,7 +97,7 @@ def test_the_inferencer_runs_no_config(place, text, flag, tmp_path):
     if place == 'message_hub':
         content['message_hub'] = dict(runtime_info=dict(cfg=text))
     torch.save(content, tmp_path / 'hostile.pth')
-    with pytest.raises((ValueError, AttributeError, KeyError)):
+    with pytest.raises(ValueError, match='Cannot find the config'):
         BaseInferencer._init_model(
             types.SimpleNamespace(), Config(), str(tmp_path / 'hostile.pth')
         )

@@ -4,7 +4,7 @@ import torch
 
 from .files import CheckpointError
 
-SIDE_BRANCH_PREFIXES = ('neck.branches.', 'head.side_fcs.')
+SIDE_BRANCH_PREFIXES = ('neck.branches.', 'head.side_fcs.', 'side_branches.')
 
 
 def strip_side_branches(state_dict: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -30,8 +30,11 @@ def strip_side_branches(state_dict: dict[str, torch.Tensor]) -> dict[str, torch.
             f'{" or ".join(SIDE_BRANCH_PREFIXES)}; it must be a checkpoint of a '
             f'DHMClassifier, its first keys are {list(state_dict)[:3]}'
         )
-    if 'head.fc.weight' not in kept:
+    # Of a plain config, the head is the user's: it may have any keys, or none (VGG).
+    described = any(key.startswith('head.side_fcs.') for key in state_dict)
+    main = 'head.fc.weight' if described else 'backbone.'
+    if not any(key.startswith(main) for key in kept):
         raise CheckpointError(
-            'it has side branches, but no main branch: head.fc.weight is missing'
+            f'it has side branches, but no main branch: {main} is missing'
         )
     return kept

@@ -1,11 +1,13 @@
 """Measures how consistent the branches of a network are."""
 
 from itertools import combinations, product
+from typing import Any
 
 import torch
 from torch import nn
+from torch.utils._pytree import tree_leaves
 
-from ..models import DHMClassifier, MimickingLoss
+from ..models import DHMClassifier, MimickingLoss, target_of
 from ..models.stages.checkpointing import StatisticsKept
 
 # Of each parameter of the backbone; None where a branch does not reach it.
@@ -29,7 +31,7 @@ def measure(
     """
     parameters = [p for p in network.backbone.parameters() if p.requires_grad]
     devices = [inputs.device] if inputs.is_cuda else []
-    head = network.head
+    names = network.branch_names
     with (
         torch.random.fork_rng(devices),
         StatisticsKept(network),
@@ -37,33 +39,64 @@ def measure(
         # A compiled backbone is one function of all of its parameters: no stages in it.
         torch.compiler.set_stance('force_eager'),
     ):
-        maps = network.backbone(inputs)
-        feats = network.neck.forward_branches(maps)
-        logits = head.branch_logits(feats)
-        losses = head.objective(logits, head.target(data_samples))
+        forks, feats, logits = _run(network, inputs)
+        described = network.side_branches is None
+        objective = network.head.objective if described else network.objective
+        losses = objective(logits, target_of(data_samples))
         gradients = {'cosine_ce': {}, 'cosine': {}}
-        for name in head.branch_names:
+        for name in names:
             of_ce = _gradients(losses[f'loss_ce_{name}'], parameters)
             gradients['cosine_ce'][name] = gradients['cosine'][name] = of_ce
             if f'loss_mimic_{name}' in losses:
                 of_mimicking = _gradients(losses[f'loss_mimic_{name}'], parameters)
                 gradients['cosine'][name] = _added(of_ce, of_mimicking)
     measured = {}
-    pairs = list(combinations(head.branch_names, 2))
-    for stage, members in enumerate(_stages(maps, parameters)):
+    pairs = list(combinations(names, 2))
+    for stage, members in enumerate(_stages(forks, parameters)):
         for (kind, of), (a, b) in product(gradients.items(), pairs):
             value = _cosine(of[a], of[b], members)
             if value is not None:
                 measured[f'{kind}_stage{stage}_{a}_{b}'] = value
     if len(inputs) >= 4:
-        for (a, x), (b, y) in combinations(zip(head.branch_names, feats), 2):
+        for (a, x), (b, y) in combinations(zip(names, feats), 2):
             measured[f'cka_{a}_{b}'] = cka(x.detach(), y.detach()).item()
     divergences = MimickingLoss().divergences(list(logits.values())).tolist()
-    for a, row in zip(head.branch_names, divergences):
-        for b, value in zip(head.branch_names, row):
+    for a, row in zip(names, divergences):
+        for b, value in zip(names, row):
             if a != b:
                 measured[f'kl_{a}_{b}'] = value
     return measured
+
+
+def _run(
+    network: DHMClassifier, inputs: torch.Tensor
+) -> tuple[list[torch.Tensor], list[torch.Tensor], dict[str, torch.Tensor]]:
+    """Run every branch.
+
+    Returns:
+        tuple: What each side branch forks from, the features (N, C_b) of each branch,
+        main last, and the logits (N, classes) of each by its name.
+    """
+    if network.side_branches is None:
+        maps = network.backbone(inputs)
+        feats = network.neck.forward_branches(maps)
+        return list(maps[:-1]), list(feats), network.head.branch_logits(feats)
+    branches = list(network.side_branches)
+    given: dict[nn.Module, tuple] = {}
+
+    def keep(module: nn.Module, inputs: tuple, output: Any) -> None:
+        given[module] = inputs, output
+
+    sources = [network.backbone.get_submodule(branch.fork) for branch in branches]
+    heads = [*(branch.head for branch in branches), network.head]
+    handles = [module.register_forward_hook(keep) for module in (*sources, *heads)]
+    logits = dict(zip(network.branch_names, network.branch_logits(inputs)))
+    for handle in handles:
+        handle.remove()
+    # HRNet's modules give several maps, Swin's a shape too.
+    leaves = [filter(torch.is_tensor, tree_leaves(given[x][1])) for x in sources]
+    forks = [torch.cat([leaf.flatten() for leaf in of_one]) for of_one in leaves]
+    return forks, [head.pre_logits(*given[head][0]) for head in heads], logits
 
 
 def cka(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -109,13 +142,11 @@ def _added(a: Gradients, b: Gradients) -> Gradients:
     return tuple(y if x is None else x if y is None else x + y for x, y in zip(a, b))
 
 
-def _stages(
-    maps: tuple[torch.Tensor, ...], parameters: list[nn.Parameter]
-) -> list[list[int]]:
+def _stages(forks: list[torch.Tensor], parameters: list[nn.Parameter]) -> list[list[int]]:
     """Give the parameters between one map and the next, by their places in the list."""
     stages: list[list[int]] = []
     earlier: set[int] = set()
-    for feature_map in maps[:-1]:
+    for feature_map in forks:
         gradients = _gradients(feature_map.sum(), parameters)
         reached = {i for i, grad in enumerate(gradients) if grad is not None}
         stages.append(sorted(reached - earlier))

@@ -19,8 +19,8 @@ class BranchAccuracy(BaseMetric):
     ``branch/main_top1``, ``branch/side0_top1``, ..., ``branch/ensemble_top1``, in
     percent; several processes count each image once.
 
-    All branches must run in evaluation:
-    ``model = dict(neck=dict(eval_branches=True))``.
+    All branches must run in evaluation: ``model = dict(eval_branches=True)``, or beside a
+    :class:`SideBranchNeck` ``model = dict(neck=dict(eval_branches=True))``.
 
     Args:
         topk (int | Sequence[int]): A prediction is right if the label is among so many

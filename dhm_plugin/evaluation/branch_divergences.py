@@ -24,8 +24,8 @@ class BranchDivergences(BaseMetric):
     All are means over the images, at temperature 1 and without weights; several processes
     count each image once.
 
-    All branches must run in evaluation:
-    ``model = dict(neck=dict(eval_branches=True))``.
+    All branches must run in evaluation: ``model = dict(eval_branches=True)``, or beside a
+    :class:`SideBranchNeck` ``model = dict(neck=dict(eval_branches=True))``.
 
     Args:
         collect_device (str): ``'cpu'`` or ``'gpu'``, where the processes collect their

@@ -41,7 +41,8 @@ def branch_logits(metric: str, data_samples: Sequence[dict]) -> BranchLogits:
     if any(each is None for each in logits):
         raise ValueError(
             f'{metric}: the predictions have no logits of the side branches; set '
-            "model.neck.eval_branches=True and model.predict_with='main', and leave out "
+            'model.eval_branches=True, or beside a SideBranchNeck '
+            "model.neck.eval_branches=True, and model.predict_with='main', and leave out "
             'this metric for a network without side branches'
         )
     stacked = torch.stack(logits)

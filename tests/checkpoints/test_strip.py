@@ -1,7 +1,9 @@
 import pytest
 import torch
+from mmpretrain.registry import MODELS
 
 from dhm_plugin.checkpoints import CheckpointError, strip_side_branches
+from families import config_of, plain_config_of
 
 
 def test_leaves_the_plain_network(build):
@@ -12,6 +14,17 @@ def test_leaves_the_plain_network(build):
     plain.load_state_dict(stripped)
     images = torch.rand(2, 1, 8, 8)
     assert torch.equal(plain.eval()(images), dhm.eval()(images))
+
+
+@pytest.mark.parametrize('family', ['MobileNetV3', 'VGG'])
+def test_of_a_stock_config_whose_head_has_other_keys(family):
+    dhm = MODELS.build(config_of(family).model)
+    plain = MODELS.build(plain_config_of(family).model)
+    stripped = strip_side_branches(dhm.state_dict())
+    assert list(stripped) == list(plain.state_dict())
+    sides = {k: v for k, v in dhm.state_dict().items() if k.startswith('side_branches.')}
+    with pytest.raises(CheckpointError, match='no main branch: backbone'):
+        strip_side_branches(sides)
 
 
 def test_refuses(build):

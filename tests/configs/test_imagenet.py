@@ -68,8 +68,6 @@ def test_a_method_changes_the_model_alone(depth):
     plain, dsl, dhm = (
         Config.fromfile(path_of(depth, m)).to_dict() for m in ('plain', 'dsl', 'dhm')
     )
-    for cfg in (dsl, dhm):
-        cfg.pop('stage')
     assert {key for key in plain if plain[key] != dsl[key]} == {'model'}
     assert {key for key in plain if plain[key] != dhm[key]} == {'model'}
     assert dhm['model']['head'].pop('mimicking_loss') == dict(type='MimickingLoss')

@@ -111,6 +111,7 @@ def test_the_images_of_training_tuning_and_test_differ(fashion_mnist):
     assert found[2] == {(2, number) for number in range(10000)}
 
 
+@pytest.mark.one_stack
 @pytest.mark.parametrize('config', CONFIGS, ids=lambda path: path.stem)
 def test_it_trains(config, fashion_mnist, tmp_path):
     cfg = Config.fromfile(config)

@@ -46,6 +46,16 @@ RUN_BY = {
     ('compare_methods.py', '--consistency', '--out', '--seeds'): COMPARE,
     ('compare_methods.py', '--cfg-options', '--consistency', '--out', '--seeds'): COMPARE,
     ('demo.py', '--epochs', '--out'): DEMO,
+    ('print_side_branches.py',): (
+        'tests/tools/analysis_tools/test_print_side_branches.py'
+        '::test_what_it_prints_builds_the_same_model'
+    ),
+    ('compare_families.py',): (
+        'tests/tools/analysis_tools/test_compare_families.py::test_a_row_of_a_family'
+    ),
+    ('compare_families.py', '--step'): (
+        'tests/tools/analysis_tools/test_compare_families.py::test_a_row_of_a_family'
+    ),
     ('get_flops.py',): (
         'tests/tools/analysis_tools/test_get_flops.py'
         '::test_the_deployed_network_has_the_plain_parameters'

@@ -4,14 +4,21 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
 from dhm_plugin import CompileHook
 from dhm_plugin.engine.consistency import cka, measure
+from families import config_of
 
 DIGITS = {
     'dsl': 'dsl/resnet20_dsl_1xb64_digits.py',
     'dhm': 'dhm/resnet20_dhm_1xb64_digits.py',
+    'derived': 'plain/resnet20_1xb64_digits.py',
+}
+DERIVED = {
+    'model.type': 'DHMClassifier',
+    'model.mimicking_loss': dict(type='MimickingLoss'),
 }
 
 
@@ -25,7 +32,8 @@ def batch():
 @pytest.mark.parametrize('prefix', ['cosine', 'cosine_ce'])
 @pytest.mark.parametrize('method', DIGITS)
 def test_cosines_are_those_of_gradients_by_hand(method, prefix, build, batch):
-    model = build(DIGITS[method]).double().train()
+    options = DERIVED if method == 'derived' else {}
+    model = build(DIGITS[method], **options).double().train()
     measured = measure(model, **batch)
 
     stages = [
@@ -37,7 +45,7 @@ def test_cosines_are_those_of_gradients_by_hand(method, prefix, build, batch):
         model.zero_grad()
         losses = model(**batch, mode='loss')
         loss = losses[f'loss_ce_{name}']
-        if (method, prefix) == ('dhm', 'cosine'):
+        if method != 'dsl' and prefix == 'cosine':
             loss = loss + losses[f'loss_mimic_{name}']
         loss.backward()
         for i, stage in enumerate(stages):
@@ -125,3 +133,14 @@ def test_a_compiled_network_is_measured_as_it_is(build, batch):
     assert again.keys() == measured.keys()
     for key, value in measured.items():
         assert again[key] == pytest.approx(value, rel=1e-6, abs=1e-9), key
+
+
+@pytest.mark.one_stack
+@pytest.mark.parametrize(('family', 'size'), [('HRNet', 64), ('SwinTransformer', 224)])
+def test_of_modules_that_give_several_values(family, size):
+    model = MODELS.build(config_of(family).model).train()
+    samples = [DataSample().set_gt_label(i) for i in range(2)]
+    measured = measure(model, torch.randn(2, 3, size, size), samples)
+    for i, pair in ((0, 'side0_main'), (0, 'side1_main'), (1, 'side1_main')):
+        assert -1 <= measured[f'cosine_stage{i}_{pair}'] <= 1
+    assert 'cosine_stage1_side0_main' not in measured

@@ -32,7 +32,7 @@ def test_the_main_branch_still_predicts(predictions):
 
 
 def test_the_mean_as_prediction_has_the_scores_too(build, predictions):
-    model = build(DIGITS, **{'model.predict_with': 'mean'}).eval()
+    model = build(DIGITS, **{'model.predict_with': 'ensemble'}).eval()
     (sample,) = model(torch.randn(1, 1, 8, 8), mode='predict')
     scores = sample.branch_logits.softmax(dim=-1)
     torch.testing.assert_close(sample.pred_score, scores.mean(dim=0))

@@ -11,6 +11,9 @@ def test_needs_the_side_branches(metric, build):
     model = build(DIGITS).eval()
     samples = model(torch.randn(2, 1, 8, 8), mode='predict')
     assert 'branch_logits' not in samples[0]
-    message = rf'{metric.__name__}: .* set model\.neck\.eval_branches=True'
+    message = (
+        rf'{metric.__name__}: .* set model\.eval_branches=True, or beside a '
+        r'SideBranchNeck model\.neck\.eval_branches=True'
+    )
     with pytest.raises(ValueError, match=message):
         metric().process(None, [sample.to_dict() for sample in samples])

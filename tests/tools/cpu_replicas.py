@@ -40,9 +40,13 @@ class SaveForksHook(Hook):
 
     def before_train(self, runner):
         self.forks = []
-        neck = runner.model.module.neck
-        draw = neck.draw_forks
-        neck.draw_forks = lambda: self.forks.append(draw()) or self.forks[-1]
+        network = runner.model.module
+        if network.side_branches is None:
+            owner, name = network.neck, 'draw_forks'
+        else:
+            owner, name = network.side_branches, 'draw'
+        draw = getattr(owner, name)
+        owner.__dict__[name] = lambda: self.forks.append(draw()) or self.forks[-1]
 
     def after_train(self, runner):
         torch.save(self.forks, f'{runner.work_dir}/forks_{get_rank()}.pth')

@@ -29,7 +29,26 @@ default_hooks = dict(logger=dict(interval=1))
     return path
 
 
-def test_two_processes(config, run, tmp_path):
+PLAIN = """
+model = dict(
+    _delete_=True,
+    type='DHMClassifier',
+    backbone=dict(
+        type='ResNet_CIFAR', depth=18, in_channels=1, base_channels=4, stem_channels=4
+    ),
+    neck=dict(type='GlobalAveragePooling'),
+    head=dict(type='LinearClsHead', num_classes=10, in_channels=32),
+    mimicking_loss=dict(type='MimickingLoss'),
+    side_branches=[
+        dict(fork='layer2', fork_prob=0.5), dict(fork='layer3', fork_prob=0.5)
+    ],
+)
+"""
+
+
+@pytest.mark.parametrize('model', ['', PLAIN])
+def test_two_processes(model, config, run, tmp_path):
+    config.write_text(config.read_text() + model)
     env = dict(PYTHONPATH=f'{ROOT}:{HERE}', PORT=free_port())
     train = ('bash', ROOT / 'tools/dist_train.sh', config, '2')
     output = run(
@@ -44,7 +63,7 @@ def test_two_processes(config, run, tmp_path):
     first, second = (
         torch.load(tmp_path / f'after_{rank}.pth', weights_only=True) for rank in (0, 1)
     )
-    assert any('side_fcs' in key for key in first)
+    assert any('side_' in key for key in first)
     for key, value in first.items():
         assert torch.equal(value, second[key]), key
     # Averaged gradients make the replicas equal whatever each of them forks.

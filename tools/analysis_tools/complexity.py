@@ -76,13 +76,14 @@ def training_flops(cfg: Config, shape: tuple[int, int, int]) -> float:
         model = MODELS.build({**cfg.model, 'data_preprocessor': None})
     if not isinstance(model, DHMClassifier):
         return _count_step(model, shape)
-    probs = model.neck.fork_probs
+    branches = model.neck if model.side_branches is None else model.side_branches
+    probs = branches.fork_probs
     if all(prob == 1 for prob in probs):
         return _count_step(model, shape)
-    model.neck.fork_probs = [0.0] * len(probs)
+    branches.fork_probs = [0.0] * len(probs)
     flops = alone = _count_step(model, shape)
     for index, prob in enumerate(probs):
-        model.neck.fork_probs = [float(i == index) for i in range(len(probs))]
+        branches.fork_probs = [float(i == index) for i in range(len(probs))]
         flops += prob * (_count_step(model, shape) - alone)
     return flops
 

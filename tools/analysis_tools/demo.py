@@ -90,7 +90,7 @@ def branch_predictions(
     labels = torch.cat([sample.gt_label for sample in data['data_samples']])
     if isinstance(model, DHMClassifier):
         logits = model.branch_logits(data['inputs'])
-        return dict(zip(model.head.branch_names, logits)), labels
+        return dict(zip(model.branch_names, logits)), labels
     return dict(main=model(data['inputs'])), labels
 
 

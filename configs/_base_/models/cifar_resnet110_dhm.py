@@ -1,24 +1,10 @@
 _base_ = 'cifar_resnet110.py'
 
-stage = dict(type='CIFARResNetStage')
 model = dict(
     type='DHMClassifier',
-    backbone=dict(out_indices=(0, 1, 2)),
     neck=dict(
         type='SideBranchNeck',
-        branches=[
-            dict(
-                stages=[
-                    dict(in_channels=16, out_channels=32, num_blocks=9, **stage),
-                    dict(in_channels=32, out_channels=64, num_blocks=9, **stage),
-                ],
-            ),
-            dict(
-                stages=[
-                    dict(in_channels=32, out_channels=128, num_blocks=18, **stage),
-                ],
-            ),
-        ],
+        branches=[dict(num_blocks=(9, 9)), dict(num_blocks=18, widen=2)],
     ),
     head=dict(type='MultiBranchClsHead', mimicking_loss=dict(type='MimickingLoss')),
 )

@@ -1,3 +1,4 @@
+# The stages are written out: the rows of the map's study were trained with this text.
 _base_ = 'cifar_resnet8.py'
 
 stage = dict(type='CIFARResNetStage', num_blocks=1)

@@ -1,22 +1,10 @@
 _base_ = 'resnet18.py'
 
-stage = dict(type='ResNetStage', block='BasicBlock')
 model = dict(
     type='DHMClassifier',
-    backbone=dict(out_indices=(1, 2, 3)),
     neck=dict(
         type='SideBranchNeck',
-        branches=[
-            dict(
-                stages=[
-                    dict(in_channels=128, out_channels=256, num_blocks=1, **stage),
-                    dict(in_channels=256, out_channels=512, num_blocks=2, **stage),
-                ]
-            ),
-            dict(
-                stages=[dict(in_channels=256, out_channels=1024, num_blocks=2, **stage)]
-            ),
-        ],
+        branches=[dict(num_blocks=(1, 2)), dict(num_blocks=2, widen=2)],
     ),
     head=dict(type='MultiBranchClsHead', mimicking_loss=dict(type='MimickingLoss')),
 )

@@ -18,6 +18,8 @@ def stock_network(trained: TrainedNetwork) -> nn.Module:
     """
     model = trained.cfg.model.to_dict()
     model['type'] = 'ImageClassifier'
+    for key in ('side_branches', 'mimicking_loss', 'eval_branches', 'predict_with'):
+        model.pop(key, None)
     if isinstance(trained.model.neck, SideBranchNeck):
         model['neck'] = dict(type='GlobalAveragePooling')
         model['backbone']['out_indices'] = tuple(trained.model.backbone.out_indices)

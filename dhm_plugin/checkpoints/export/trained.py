@@ -97,12 +97,14 @@ def _check_ema(cfg: Config, others: dict, checkpoint: str | Path) -> None:
 
 
 def _check_weights(weights: dict, expected: dict, checkpoint: str | Path) -> None:
-    key = 'head.fc.weight'
-    if key in weights and key in expected and len(weights[key]) != len(expected[key]):
-        raise CheckpointError(
-            f'{checkpoint}: has {len(weights[key])} classes, but the config has '
-            f'{len(expected[key])}; set model.head.num_classes={len(weights[key])}'
-        )
+    # The last matrix of the head, whatever the head calls it.
+    matrices = [k for k, x in expected.items() if k.startswith('head.') and x.ndim == 2]
+    for key in matrices[-1:]:
+        if key in weights and len(weights[key]) != len(expected[key]):
+            raise CheckpointError(
+                f'{checkpoint}: has {len(weights[key])} classes, but the config has '
+                f'{len(expected[key])}; set model.head.num_classes={len(weights[key])}'
+            )
     differing = differing_weights(weights, expected)
     if differing:
         raise CheckpointError(

@@ -70,9 +70,9 @@ def _compiled_methods(network: ImageClassifier) -> Iterator[tuple[nn.Module, str
     """List what is compiled, each on its own: any branch may be forked or not."""
     yield network.backbone, 'forward'
     if isinstance(network, DHMClassifier):
-        for branch in network.neck.branches:
+        for branch in network.side_modules[0]:
             yield branch, 'forward'
-        yield network.head, 'objective'
+        yield network if network.side_branches is not None else network.head, 'objective'
 
 
 class _OneShape:

@@ -48,7 +48,8 @@ class ConsistencyHook(Hook):
 
     Raises:
         ValueError: If ``interval`` is not positive.
-        TypeError: If the network is no :class:`DHMClassifier`.
+        TypeError: If the network is no :class:`DHMClassifier`, or its side branches are
+            not a :class:`SideBranchNeck`'s.
     """
 
     # Before the line of the log of the same iteration is written.

@@ -41,8 +41,17 @@ class LabelCheckHook(Hook):
         self._check(runner, 'test')
 
     def _check(self, runner: Runner, mode: str) -> None:
-        head = getattr(network_of(runner), 'head', None)
-        num_classes = getattr(head, 'num_classes', None)
+        network = network_of(runner)
+        head = getattr(network, 'head', None)
+        # A plain config's mimicking loss is the network's; VGG's classifier is in the
+        # backbone.
+        mimics = any(_has(part, 'mimicking_loss') for part in (network, head))
+        counts = (
+            part.num_classes
+            for part in (head, getattr(network, 'backbone', None))
+            if _has(part, 'num_classes')
+        )
+        num_classes = next(counts, None)
         dataset = getattr(runner, f'{mode}_dataloader').dataset
         if num_classes is None or not hasattr(dataset, 'get_data_info'):
             runner.logger.info(f'{mode}_dataloader: the labels cannot be checked')
@@ -50,7 +59,7 @@ class LabelCheckHook(Hook):
         for i in range(len(dataset)):
             info = dataset.get_data_info(i)
             image = f'{mode}_dataloader: {info.get("img_path", f"image {i}")}'
-            if mode == 'train' and getattr(head, 'mimicking_loss', None) is not None:
+            if mode == 'train' and mimics:
                 _check_single_label(image, info)
             labels = np.atleast_1d(info.get('gt_label', 0))
             if ((labels < 0) | (labels >= num_classes)).any():
@@ -59,6 +68,10 @@ class LabelCheckHook(Hook):
                     f'{num_classes} classes (0 to {num_classes - 1}) of the head; '
                     "correct the annotation, or the head's num_classes"
                 )
+
+
+def _has(part: object, name: str) -> bool:
+    return getattr(part, name, None) is not None
 
 
 def _check_single_label(image: str, info: dict) -> None:

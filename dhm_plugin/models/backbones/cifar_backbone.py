@@ -59,6 +59,24 @@ class CIFARBackbone(BaseBackbone):
     def stage(self, index: int) -> Sequence[nn.Module]:
         """Give the modules of a stage, in their order."""
 
+    def channels_of(self, index: int) -> int:
+        """Give the channels of a stage's feature map."""
+        return self.stage(index)[-1].out_channels
+
+    @abstractmethod
+    def side_stage(self, index: int, num_blocks: int, widen: int) -> list[dict]:
+        """Describe what a side branch has in the place of a stage.
+
+        Args:
+            index (int): The stage, counted from 0.
+            num_blocks (int): Its number of blocks; of layers, in a DenseNet.
+            widen (int): How many times as wide it is; in a DenseNet, its growth rate.
+
+        Returns:
+            list[dict]: Configs of modules for a :class:`SideBranchNeck`, without their
+            ``in_channels``.
+        """
+
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Map images (N, in_channels, H, W) to the maps of ``out_indices``."""
         for module in self.stem():

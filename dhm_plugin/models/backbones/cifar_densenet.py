@@ -66,6 +66,11 @@ class CIFARDenseNet(CIFARBackbone):
         if depth < period + 4 or depth % period != 4 % period:
             formula = '6n+4, such as 100' if bottleneck else '3n+4, such as 40'
             raise ValueError(f'CIFARDenseNet: depth={depth}; it must be {formula}')
+        self.growth_rate = growth_rate
+        self.compression = 0.5 if bottleneck else 1.0
+        self.stage_options = dict(
+            bottleneck=bottleneck, with_cp=with_cp, norm_cfg=norm_cfg
+        )
         channels = 2 * growth_rate if bottleneck else 16
         self.conv1 = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
         for i in range(self.num_stages):
@@ -73,17 +78,14 @@ class CIFARDenseNet(CIFARBackbone):
                 channels,
                 num_layers=(depth - 4) // period,
                 growth_rate=growth_rate,
-                bottleneck=bottleneck,
-                with_cp=with_cp,
-                norm_cfg=norm_cfg,
+                **self.stage_options,
             )
             self.add_module(f'layer{i + 1}', stage)
             channels = stage.out_channels
             if i < self.num_stages - 1:
-                compressed = channels // 2 if bottleneck else channels
-                transition = DenseNetTransition(channels, compressed, norm_cfg)
+                transition = DenseNetTransition(channels, self.compression, norm_cfg)
                 self.add_module(f'transition{i + 1}', transition)
-                channels = compressed
+                channels = transition.out_channels
         self.norm = NormReLU(channels, norm_cfg)
         self._freeze_stages()
 
@@ -96,3 +98,19 @@ class CIFARDenseNet(CIFARBackbone):
         last = index == self.num_stages - 1
         end = self.norm if last else getattr(self, f'transition{index + 1}')
         return getattr(self, f'layer{index + 1}'), end
+
+    def side_stage(self, index: int, num_blocks: int, widen: int) -> list[dict]:
+        """Describe what a side branch has in the place of a stage."""
+        stage = dict(
+            type='DenseNetStage',
+            num_layers=num_blocks,
+            growth_rate=self.growth_rate * widen,
+            **self.stage_options,
+        )
+        norm_cfg = self.stage_options['norm_cfg']
+        if index == self.num_stages - 1:
+            return [stage, dict(type='NormReLU', norm_cfg=norm_cfg)]
+        transition = dict(
+            type='DenseNetTransition', compression=self.compression, norm_cfg=norm_cfg
+        )
+        return [stage, transition]

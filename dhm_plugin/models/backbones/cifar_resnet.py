@@ -64,6 +64,7 @@ class CIFARResNet(CIFARBackbone):
                 f'CIFARResNet: depth={depth}; it must be 6n+2, such as 20, 32 or 110'
             )
         norm_cfg = norm_cfg or dict(type='BN')
+        self.stage_options = dict(with_cp=with_cp, norm_cfg=norm_cfg)
         self.conv1 = nn.Conv2d(in_channels, base_channels, 3, padding=1, bias=False)
         self.bn1 = build_norm_layer(norm_cfg, base_channels)[1]
         self.relu = nn.ReLU(inplace=True)
@@ -74,8 +75,7 @@ class CIFARResNet(CIFARBackbone):
                 base_channels * 2**i,
                 num_blocks=(depth - 2) // 6,
                 stride=1 if i == 0 else 2,
-                with_cp=with_cp,
-                norm_cfg=norm_cfg,
+                **self.stage_options,
             )
             self.add_module(f'layer{i + 1}', stage)
             channels = stage.out_channels
@@ -88,3 +88,15 @@ class CIFARResNet(CIFARBackbone):
     def stage(self, index: int) -> Sequence[nn.Module]:
         """Give the modules of a stage."""
         return (getattr(self, f'layer{index + 1}'),)
+
+    def side_stage(self, index: int, num_blocks: int, widen: int) -> list[dict]:
+        """Describe what a side branch has in the place of a stage."""
+        channels = self.stage(index)[0].out_channels * widen
+        return [
+            dict(
+                type='CIFARResNetStage',
+                out_channels=channels,
+                num_blocks=num_blocks,
+                **self.stage_options,
+            )
+        ]

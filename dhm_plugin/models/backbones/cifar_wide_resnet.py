@@ -68,6 +68,7 @@ class CIFARWideResNet(CIFARBackbone):
             raise ValueError(
                 f'CIFARWideResNet: widen_factor={widen_factor}; it must be at least 1'
             )
+        self.stage_options = dict(dropout=dropout, with_cp=with_cp, norm_cfg=norm_cfg)
         channels = 16
         self.conv = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
         for i in range(self.num_stages):
@@ -76,9 +77,7 @@ class CIFARWideResNet(CIFARBackbone):
                 16 * widen_factor * 2**i,
                 num_blocks=(depth - 4) // 6,
                 stride=1 if i == 0 else 2,
-                dropout=dropout,
-                with_cp=with_cp,
-                norm_cfg=norm_cfg,
+                **self.stage_options,
             )
             self.add_module(f'layer{i + 1}', stage)
             channels = stage.out_channels
@@ -93,3 +92,15 @@ class CIFARWideResNet(CIFARBackbone):
         """Give the modules of a stage; the last one ends with norm and ReLU."""
         end = (self.norm,) if index == self.num_stages - 1 else ()
         return getattr(self, f'layer{index + 1}'), *end
+
+    def side_stage(self, index: int, num_blocks: int, widen: int) -> list[dict]:
+        """Describe what a side branch has in the place of a stage."""
+        channels = self.stage(index)[0].out_channels * widen
+        stage = dict(
+            type='WideResNetStage',
+            out_channels=channels,
+            num_blocks=num_blocks,
+            **self.stage_options,
+        )
+        end = dict(type='NormReLU', norm_cfg=self.stage_options['norm_cfg'])
+        return [stage, end] if index == self.num_stages - 1 else [stage]

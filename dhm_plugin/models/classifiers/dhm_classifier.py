@@ -1,5 +1,8 @@
 """The classifier that trains with side branches and predicts without them."""
 
+import copy
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,9 +13,12 @@ from mmpretrain.structures import DataSample
 from torch import nn
 
 from ...checked_arguments import checked_arguments
-from ..heads import MultiBranchClsHead
+from ..heads import predictions
+from ..losses import accuracies, check_mimicking_loss, objective, target_of
 from ..necks import SideBranchNeck
+from ..side_branches import SideBranches
 from .early_exit import maps_of, not_needed_for, without
+from .parts import build_described, check_plain, check_stock_network, is_of_type
 
 
 @MODELS.register_module()
@@ -21,18 +27,26 @@ class DHMClassifier(ImageClassifier):
     """Image classifier whose side branches and main branch learn from one another.
 
     In training every branch that is forked runs and gets its losses. In evaluation, by
-    default, the main branch alone runs. It is the plain network: ``backbone.*`` and
-    ``head.fc.*`` of a checkpoint load into the stock ``ImageClassifier``.
+    default, the main branch alone runs. It is the plain network: backbone, neck and head
+    of a checkpoint load into the stock ``ImageClassifier``.
+
+    Over a plain config it is enough to name it and the mimicking loss: a side branch is
+    then the rest of the network from its fork on, newly initialised, with fewer blocks;
+    layer-wise learning rate decay gives all of it the head's learning rate.
+    Or a :class:`SideBranchNeck` describes the side branches, as those of the paper are.
 
     Source: Li & Chen, *Dynamic Hierarchical Mimicking Towards Consistent Optimization
     Objectives*, CVPR 2020.
 
     Args:
-        backbone (dict | nn.Module): Any MMPretrain backbone whose ``out_indices`` give
-            the maps to fork from, and last the main branch's.
-        neck (dict | SideBranchNeck): The side branches, a :class:`SideBranchNeck`.
-        head (dict | MultiBranchClsHead): A :class:`MultiBranchClsHead`; its
-            ``side_in_channels`` are the neck's where the config does not give them.
+        backbone (dict | nn.Module): An MMPretrain backbone. With a
+            :class:`SideBranchNeck`, its ``out_indices`` give the maps to fork from, and
+            last the main branch's.
+        neck (dict | list | nn.Module, optional): The plain network's, or a
+            :class:`SideBranchNeck`. Defaults to None.
+        head (dict | nn.Module): The plain network's, or beside a :class:`SideBranchNeck`
+            a :class:`MultiBranchClsHead`, whose ``side_in_channels`` are the neck's
+            where the config does not give them.
         pretrained (str, optional): Checkpoint to start from. Defaults to None.
         train_cfg (dict, optional): Batch augmentations, as in ``ImageClassifier``.
             Defaults to None.
@@ -40,13 +54,20 @@ class DHMClassifier(ImageClassifier):
             Defaults to None.
         init_cfg (dict, optional): Initialization config. Defaults to None.
         predict_with (str): The branch that predicts: ``'main'``, ``'side0'``, ..., or
-            ``'mean'``, the mean of the class probabilities of all branches. Of a side
+            ``'ensemble'``, the mean of the class probabilities of all branches. Of a side
             branch, only what lies before its end is run, if its map is the output of one
             module of the backbone, as in residual networks; else the whole backbone,
             and the log says so. Defaults to ``'main'``.
+        side_branches (Sequence[dict], optional): The side branches of a plain config, as
+            :class:`SideBranches` takes them. Defaults to None: they are derived.
+        mimicking_loss (dict | nn.Module, optional): Config of the
+            :class:`MimickingLoss` of a plain config; beside a :class:`SideBranchNeck` the
+            head has it. Defaults to None: no branch mimics another (DSL).
+        eval_branches (bool): Whether the side branches of a plain config run in
+            evaluation too, all of them. Defaults to False.
 
     Raises:
-        TypeError: If the neck or the head is of another type.
+        TypeError: If the neck or the head is of a type that cannot be used.
         ValueError: If the branches do not fit the backbone, or the head the neck, or
             there is no branch ``predict_with``.
     """
@@ -54,24 +75,23 @@ class DHMClassifier(ImageClassifier):
     def __init__(
         self,
         backbone: dict | nn.Module,
-        neck: dict | nn.Module,
-        head: dict | nn.Module,
+        neck: dict | Sequence[dict] | nn.Module | None = None,
+        head: dict | nn.Module | None = None,
         pretrained: str | None = None,
         train_cfg: dict | None = None,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
         predict_with: str = 'main',
+        side_branches: Sequence[dict] | None = None,
+        mimicking_loss: dict | nn.Module | None = None,
+        eval_branches: bool = False,
     ) -> None:
-        if isinstance(neck, dict):
-            neck = MODELS.build(neck)
-        _check_type('neck', neck, SideBranchNeck)
-        if isinstance(head, dict):
-            kind = head['type']
-            kind = MODELS.get(kind) if isinstance(kind, str) else kind
-            if isinstance(kind, type) and issubclass(kind, MultiBranchClsHead):
-                head = {'side_in_channels': neck.side_channels, **head}
-            head = MODELS.build(head)
-        _check_type('head', head, MultiBranchClsHead)
+        described = is_of_type(neck, SideBranchNeck)
+        configs = copy.deepcopy((backbone, neck, head)) if not described else None
+        if described:
+            backbone, neck, head = build_described(backbone, neck, head)
+        else:
+            check_plain(backbone, neck, head)
         super().__init__(
             backbone=backbone,
             neck=neck,
@@ -81,8 +101,38 @@ class DHMClassifier(ImageClassifier):
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg,
         )
-        self._check_branches()
+        self.side_branches: SideBranches | None = None
+        if described:
+            for name, value in (
+                ('side_branches', side_branches),
+                ('mimicking_loss', mimicking_loss),
+                ('eval_branches', eval_branches),
+            ):
+                if value:
+                    raise ValueError(
+                        f'DHMClassifier: {name} is given, but the neck is a '
+                        'SideBranchNeck; say it in the neck (branches, eval_branches) '
+                        'or the head (mimicking_loss)'
+                    )
+            self._check_branches()
+        else:
+            self.side_branches = SideBranches(self, *configs, side_branches)
+            self.eval_branches = eval_branches
+            if isinstance(mimicking_loss, dict):
+                mimicking_loss = MODELS.build(mimicking_loss)
+            self.mimicking_loss = mimicking_loss
+            if mimicking_loss is not None:
+                check_mimicking_loss(
+                    mimicking_loss, self.head.loss_module, self.branch_names
+                )
         self.predict_with = predict_with
+
+    @property
+    def branch_names(self) -> tuple[str, ...]:
+        """``('side0', 'side1', ..., 'main')``."""
+        if self.side_branches is None:
+            return self.head.branch_names
+        return (*(f'side{i}' for i in range(len(self.side_branches))), 'main')
 
     @property
     def predict_with(self) -> str:
@@ -91,14 +141,18 @@ class DHMClassifier(ImageClassifier):
 
     @predict_with.setter
     def predict_with(self, branch: str) -> None:
-        choices = (*self.head.branch_names, 'mean')
+        choices = (*self.branch_names, 'ensemble')
         if branch not in choices:
             raise ValueError(
                 f'DHMClassifier: predict_with={branch!r}; it must be one of {choices}'
             )
         self._predict_with = branch
         if branch.startswith('side'):
-            fork = self.neck.forks[choices.index(branch)]
+            index = choices.index(branch)
+            if self.side_branches is None:
+                fork = self.neck.forks[index]
+            else:
+                fork = self.side_branches[index].fork
             self._not_run = not_needed_for(self.backbone, fork)
             if not self._not_run:
                 print_log(
@@ -119,20 +173,45 @@ class DHMClassifier(ImageClassifier):
         Returns:
             dict[str, torch.Tensor]: As :meth:`MultiBranchClsHead.loss` gives them.
         """
-        feats = self.extract_feat(inputs)
-        losses = self.head.loss(feats, data_samples)
+        if self.side_branches is None:
+            feats = self.extract_feat(inputs)
+            losses = self.head.loss(feats, data_samples)
+            forked = [feat is not None for feat in feats[:-1]]
+        else:
+            forked = self.side_branches.draw()
+            logits = self._logits_by_name(inputs, forked)
+            target = target_of(data_samples)
+            losses = self.objective(logits, target)
+            if self.head.cal_acc:
+                losses |= accuracies(logits, target, self.head.topk)
         # A branch that is not forked gets gradients of 0: DistributedDataParallel waits
         # for all of them, and a fused optimizer needs a momentum of every parameter.
-        unforked = [i for i, feat in enumerate(feats) if feat is None]
+        unforked = [i for i, runs in enumerate(forked) if not runs]
         for module in (part[i] for i in unforked for part in self.side_modules):
             for parameter in module.parameters():
                 losses['loss_ce_main'] = losses['loss_ce_main'] + 0 * parameter.sum()
         return losses
 
+    def objective(
+        self, logits: dict[str, torch.Tensor], target: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Compute the terms of the objective of a plain config.
+
+        Args:
+            logits (dict[str, torch.Tensor]): Logits (N, classes) by the branch's name.
+            target (torch.Tensor): Labels (N,), or scores (N, classes) of mixed images.
+
+        Returns:
+            dict[str, torch.Tensor]: As :func:`objective` gives them.
+        """
+        return objective(logits, target, self.head.loss_module, self.mimicking_loss)
+
     @property
-    def side_modules(self) -> tuple[nn.ModuleList, nn.ModuleList]:
-        """The side branches, and their classifiers."""
-        return self.neck.branches, self.head.side_fcs
+    def side_modules(self) -> tuple[nn.ModuleList, ...]:
+        """The side branches, and beside a :class:`SideBranchNeck` their classifiers."""
+        if self.side_branches is None:
+            return self.neck.branches, self.head.side_fcs
+        return (self.side_branches,)
 
     def branch_logits(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Run every branch, whatever the mode.
@@ -164,31 +243,63 @@ class DHMClassifier(ImageClassifier):
         Returns:
             torch.Tensor | dict | list[DataSample]: As ``ImageClassifier`` does.
         """
-        if mode not in ('tensor', 'predict') or self.predict_with == 'main':
+        if mode == 'tensor' and self.training and self.side_branches is not None:
+            # So that PreciseBNHook finds the statistics of all branches.
+            return self._logits_by_name(inputs)['main']
+        if mode not in ('tensor', 'predict') or (
+            self.predict_with == 'main'
+            and (mode == 'tensor' or not self._eval_branches_here)
+        ):
             return super().forward(inputs, data_samples, mode)
         branches: dict[str, torch.Tensor] = {}
-        if self.predict_with == 'mean':
-            branches = self._logits_by_name(inputs)
-            logits = torch.stack(tuple(branches.values()))
-            logits = logits.softmax(dim=-1).mean(dim=0).log()
-        else:
+        if self.predict_with.startswith('side'):
             logits = self._side_logits(inputs)
+        else:
+            branches = self._logits_by_name(inputs)
+            logits = branches['main']
+            if self.predict_with == 'ensemble':
+                log_probs = torch.stack(tuple(branches.values())).log_softmax(dim=-1)
+                logits = log_probs.logsumexp(dim=0) - math.log(len(branches))
         if mode == 'tensor':
             return logits
-        return self.head.predictions(logits, branches, data_samples)
+        return predictions(logits, branches, data_samples)
 
-    def _logits_by_name(self, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
-        return self.head.branch_logits(self.neck.forward_branches(self.backbone(inputs)))
+    def _logits_by_name(
+        self, inputs: torch.Tensor, forked: Sequence[bool] | None = None
+    ) -> dict[str, torch.Tensor]:
+        if self.side_branches is None:
+            maps = self.backbone(inputs)
+            return self.head.branch_logits(self.neck.forward_branches(maps))
+        with self.side_branches.tape.open():
+            main = self.head(self.extract_feat(inputs))
+            logits = {
+                name: branch(inputs)
+                for i, (name, branch) in enumerate(
+                    zip(self.branch_names, self.side_branches)
+                )
+                if forked is None or forked[i]
+            }
+        return {**logits, 'main': main}
 
     def _side_logits(self, inputs: torch.Tensor) -> torch.Tensor:
-        index = self.head.branch_names.index(self.predict_with)
-        maps = without(self.backbone, self._not_run)(inputs)
-        return self.head.side_fcs[index](self.neck.side_feature(index, maps))
+        index = self.branch_names.index(self.predict_with)
+        backbone = without(self.backbone, self._not_run)
+        if self.side_branches is None:
+            feats = self.neck.side_feature(index, backbone(inputs))
+            return self.head.side_fcs[index](feats)
+        with self.side_branches.tape.open():
+            backbone(inputs)
+            return self.side_branches[index](inputs)
+
+    @property
+    def _eval_branches_here(self) -> bool:
+        return self.side_branches is not None and self.eval_branches
 
     @property
     def evaluates_side_branches(self) -> bool:
         """Whether a side branch runs in evaluation."""
-        return self.predict_with != 'main' or self.neck.eval_branches
+        of_neck = self.side_branches is None and self.neck.eval_branches
+        return self.predict_with != 'main' or of_neck or self._eval_branches_here
 
     def switch_to_deploy(self) -> None:
         """Drop the side branches in place: what is left is the plain network.
@@ -197,6 +308,13 @@ class DHMClassifier(ImageClassifier):
         layers of MMPretrain's Swin and ConvNeXt, keeps those of the dropped maps.
         """
         self.predict_with = 'main'
+        if self.side_branches is not None:
+            self.side_branches.switch_to_deploy()
+            self.eval_branches = False
+            # Deleted first: a registered child that is None breaks MMEngine's table.
+            del self.mimicking_loss
+            self.mimicking_loss = None
+            return
         self.neck.switch_to_deploy()
         self.head.switch_to_deploy()
         if hasattr(self.backbone, 'out_indices'):
@@ -204,12 +322,7 @@ class DHMClassifier(ImageClassifier):
 
     def _check_branches(self) -> None:
         """Let branches that do not fit fail here, before any data is loaded."""
-        indices = getattr(self.backbone, 'out_indices', ())
-        if list(indices) != sorted(indices):
-            raise ValueError(
-                f'DHMClassifier: the backbone has out_indices={indices}; they must be in '
-                "order, for the last map is the main branch's"
-            )
+        check_stock_network(self.backbone)
         self.head.check_side_channels(self.neck.side_channels)
         try:
             maps = maps_of(self.backbone)
@@ -222,12 +335,3 @@ class DHMClassifier(ImageClassifier):
             return
         self.neck.check_maps(maps)
         self.head.check_main_channels(maps[-1].size(1))
-
-
-def _check_type(role: str, module: Any, expected: type) -> None:
-    if not isinstance(module, expected):
-        raise TypeError(
-            f'DHMClassifier: the {role} is a {type(module).__name__}; it must be a '
-            f'{expected.__name__}, or use ImageClassifier for a network without side '
-            'branches'
-        )

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import torch
 from mmengine.model import ModuleList
-from mmpretrain.evaluation.metrics import Accuracy
-from mmpretrain.models import FocalLoss, LinearClsHead
+from mmpretrain.models import LinearClsHead
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import nn
 
 from ...checked_arguments import checked_arguments
-from ..losses import MimickingLoss
+from ..losses import accuracies, check_mimicking_loss, objective, target_of
+from .predictions import predictions
 
 
 @MODELS.register_module()
@@ -83,7 +83,7 @@ class MultiBranchClsHead(LinearClsHead):
             mimicking_loss = MODELS.build(mimicking_loss)
         self.mimicking_loss = mimicking_loss
         if mimicking_loss is not None:
-            self._check_mimicking_loss()
+            check_mimicking_loss(mimicking_loss, self.loss_module, self.branch_names)
 
     @property
     def branch_names(self) -> tuple[str, ...]:
@@ -113,9 +113,7 @@ class MultiBranchClsHead(LinearClsHead):
     def objective(
         self, logits: dict[str, torch.Tensor], target: torch.Tensor
     ) -> dict[str, torch.Tensor]:
-        """Compute the terms of the objective L, whose sum is minimized.
-
-        MMEngine adds them up. What lies in here is tensors alone.
+        """Compute the terms of the objective, as :func:`objective` does.
 
         Args:
             logits (dict[str, torch.Tensor]): Of :meth:`branch_logits`.
@@ -126,14 +124,7 @@ class MultiBranchClsHead(LinearClsHead):
             dict[str, torch.Tensor]: ``loss_ce_main``, ... and, with a mimicking loss,
             ``loss_mimic_main``, ...: scalars.
         """
-        losses = {
-            f'loss_ce_{name}': self.loss_module(z, target, avg_factor=len(z))
-            for name, z in logits.items()
-        }
-        if self.mimicking_loss is not None and len(logits) > 1:
-            mimicking = self.mimicking_loss(list(logits.values()))
-            losses |= {f'loss_mimic_{name}': m for name, m in zip(logits, mimicking)}
-        return losses
+        return objective(logits, target, self.loss_module, self.mimicking_loss)
 
     def loss(
         self,
@@ -154,36 +145,12 @@ class MultiBranchClsHead(LinearClsHead):
         Raises:
             ValueError: If ``cal_acc`` meets labels that a batch augmentation has mixed.
         """
-        target = self.target(data_samples)
+        target = target_of(data_samples)
         logits = self.branch_logits(feats)
         losses = self.objective(logits, target)
         if self.cal_acc:
-            if target.ndim != 1:
-                raise ValueError(
-                    'MultiBranchClsHead: cal_acc=True, but a batch augmentation mixes '
-                    'the labels; set cal_acc=False'
-                )
-            for name, z in logits.items():
-                # Without a threshold: by default a negative logit counts as wrong.
-                tops = Accuracy.calculate(z, target, topk=self.topk, thrs=(None,))
-                for k, (accuracy,) in zip(self.topk, tops):
-                    losses[f'accuracy_top-{k}_{name}'] = accuracy.squeeze()
+            losses |= accuracies(logits, target, self.topk)
         return losses
-
-    def target(self, data_samples: list[DataSample]) -> torch.Tensor:
-        """Give what the branches are to predict.
-
-        Args:
-            data_samples (list[DataSample]): As :meth:`loss` takes them.
-
-        Returns:
-            torch.Tensor: Labels (N,), int64, or scores (N, num_classes). They are not
-            checked here: :class:`LabelCheckHook` does it, before the training.
-        """
-        if 'gt_score' in data_samples[0]:
-            return torch.stack([sample.gt_score for sample in data_samples])
-        # One sample may hold the labels of a whole batch: InMemoryDataset's does.
-        return torch.cat([sample.gt_label for sample in data_samples])
 
     def forward(self, feats: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """Classify with the main branch: logits (N, num_classes)."""
@@ -202,36 +169,10 @@ class MultiBranchClsHead(LinearClsHead):
                 Defaults to None: new ones.
 
         Returns:
-            list[DataSample]: As :meth:`predictions` gives them.
+            list[DataSample]: As :func:`predictions` gives them.
         """
         logits = self.branch_logits(feats)
-        return self.predictions(logits['main'], logits, data_samples)
-
-    def predictions(
-        self,
-        predicting: torch.Tensor,
-        logits: dict[str, torch.Tensor],
-        data_samples: list[DataSample] | None,
-    ) -> list[DataSample]:
-        """Make predictions of logits.
-
-        Args:
-            predicting (torch.Tensor): The logits (N, num_classes) that decide.
-            logits (dict[str, torch.Tensor]): Of the branches, by name.
-            data_samples (list[DataSample], optional): To add the predictions to. None
-                makes new ones.
-
-        Returns:
-            list[DataSample]: With ``pred_score`` and ``pred_label``; of several branches
-            also with ``branch_logits`` (K, num_classes) and ``branch_names``.
-        """
-        samples = self._get_predictions(predicting, data_samples)
-        if len(logits) > 1:
-            stacked = torch.stack(tuple(logits.values()), dim=1).detach()
-            for sample, of_branches in zip(samples, stacked):
-                sample.set_field(of_branches, 'branch_logits')
-                sample.set_field(tuple(logits), 'branch_names')
-        return samples
+        return predictions(logits['main'], logits, data_samples)
 
     def check_side_channels(self, channels: Sequence[int]) -> None:
         """Check that every side branch has a classifier, and that it fits.
@@ -271,22 +212,3 @@ class MultiBranchClsHead(LinearClsHead):
         # Deleted first: a registered child that is None breaks MMEngine's FLOPs table.
         del self.mimicking_loss
         self.mimicking_loss = None
-
-    def _check_mimicking_loss(self) -> None:
-        """Refuse it where it has no pair of branches, or beside a sigmoid."""
-        loss = self.mimicking_loss
-        if isinstance(loss, MimickingLoss) and not [*loss.pairs(len(self.branch_names))]:
-            raise ValueError(
-                f'MultiBranchClsHead: {loss} leaves no pair of the '
-                f"branches {self.branch_names}; set its students or teachers to 'all'"
-            )
-        if isinstance(self.loss_module, FocalLoss) or any(
-            getattr(module, 'use_sigmoid', False) for module in self.loss_module.modules()
-        ):
-            raise ValueError(
-                f'MultiBranchClsHead: loss={type(self.loss_module).__name__} takes each '
-                'class on its own (sigmoid), as for images with several labels, but the '
-                'mimicking loss compares probabilities that sum to 1 (softmax); take a '
-                'loss with a softmax, such as CrossEntropyLoss, or leave mimicking_loss '
-                'out'
-            )

@@ -1,5 +1,12 @@
-"""Losses: the paper's equation."""
+"""Losses: the paper's equation, and the objective that it is a part of."""
 
 from .mimicking_loss import MimickingLoss
+from .objective import accuracies, check_mimicking_loss, objective, target_of
 
-__all__ = ['MimickingLoss']
+__all__ = [
+    'MimickingLoss',
+    'accuracies',
+    'check_mimicking_loss',
+    'objective',
+    'target_of',
+]

@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from mmengine.model import BaseModule, ModuleList, Sequential
 from mmpretrain.models import GlobalAveragePooling
 from mmpretrain.registry import MODELS
 
 from ...checked_arguments import checked_arguments, unknown_argument
+from ..forking import draw_forks, is_probability
 from ..iteration_seed import IterationSeed
 
-_BRANCH_KEYS = ('stages', 'fork', 'fork_prob')
+_BRANCH_KEYS = ('stages', 'fork', 'fork_prob', 'num_blocks', 'widen')
 
 
 @MODELS.register_module()
@@ -31,7 +31,10 @@ class SideBranchNeck(BaseModule):
             - stages (Sequence[dict]): Configs of registered stages, run one after the
               other. A stage is any module of the ``MODELS`` registry with the
               attributes ``in_channels`` and ``out_channels``, such as
-              :class:`ResNetStage`.
+              :class:`ResNetStage`. Where a stage's ``in_channels`` are not given, they
+              are those that the stage before it ends with.
+            - num_blocks, widen: In the place of ``stages``, a row of the paper's table,
+              as :func:`with_stages` takes them; :class:`DHMClassifier` completes it.
             - fork (int, optional): Which of the backbone's feature maps it forks from,
               counted from 0 in the order of the backbone's ``out_indices``; never the
               last one. By default branch i forks from map i.
@@ -150,7 +153,6 @@ class SideBranchNeck(BaseModule):
         (feat,) = self.pool((self.branches[index](maps[self.forks[index]]),))
         return feat
 
-    @torch.compiler.disable
     def draw_forks(self) -> list[bool]:
         """Decide which side branches are forked in this training iteration.
 
@@ -158,10 +160,7 @@ class SideBranchNeck(BaseModule):
             list[bool]: One a side branch, by its ``fork_prob``; of the same seed and
             iteration the same on all processes.
         """
-        numbers = np.random.default_rng(self._seed.next_sequence()).random(
-            len(self.branches)
-        )
-        return (numbers < self.fork_probs).tolist()
+        return draw_forks(self.fork_probs, self._seed)
 
     def switch_to_deploy(self) -> None:
         """Drop the side branches in place."""
@@ -183,8 +182,9 @@ class SideBranchNeck(BaseModule):
         if any(len(shape) != 4 for shape in shapes):
             raise ValueError(
                 'SideBranchNeck: the branches need feature maps (N, C, H, W), but the '
-                f'backbone gives {shapes}; it may have an option to keep the maps, such '
-                "as gap_before_final_norm=False (ConvNeXt) or out_type='featmap' (ViT)"
+                f'backbone gives {shapes}; leave neck and head as they are in the plain '
+                "config, and say model = dict(type='DHMClassifier', "
+                "mimicking_loss=dict(type='MimickingLoss'))"
             )
         for i, (fork, branch) in enumerate(zip(self.forks, self.branches)):
             if fork >= len(maps) - 1:
@@ -217,11 +217,12 @@ def _check_branch(index: int, branch: dict) -> None:
     ):
         raise ValueError(
             f'{where} must be a dict with `stages`, a list of at least one stage config, '
-            'and may have `fork`, the number of a feature map, and `fork_prob`; it is '
-            f'{branch}'
+            'or within a DHMClassifier with num_blocks of a backbone whose stages it '
+            'knows, and may have `fork`, the number of a feature map, and `fork_prob`; '
+            f'it is {branch}'
         )
     prob = branch.get('fork_prob', 1.0)
-    if not isinstance(prob, (int, float)) or not 0 < prob <= 1:
+    if not is_probability(prob):
         raise ValueError(
             f'{where} has fork_prob={prob!r}; it must be a probability, above 0 and at '
             'most 1; leave out a branch that is never forked'
@@ -233,7 +234,7 @@ def _build_branch(index: int, branch: dict) -> Sequential:
     stages, channels = Sequential(), None
     for i, config in enumerate(branch['stages']):
         try:
-            stage = MODELS.build(config)
+            stage = MODELS.build(_with_channels(config, channels))
         except Exception as error:
             raise ValueError(f'{where}.stages[{i}]: {error}') from error
         if not hasattr(stage, 'in_channels') or not hasattr(stage, 'out_channels'):
@@ -249,3 +250,8 @@ def _build_branch(index: int, branch: dict) -> Sequential:
         channels = stage.out_channels
         stages.append(stage)
     return stages
+
+
+def _with_channels(config: dict, channels: int | None) -> dict:
+    """Let a stage go on with what the one before it gives, where nothing is said."""
+    return config if channels is None else {'in_channels': channels, **config}

@@ -114,18 +114,18 @@ class DenseNetTransition(nn.Module):
 
     Args:
         in_channels (int): Channels of the incoming feature map.
-        out_channels (int): Channels of the outgoing feature map: the incoming ones times
-            the compression, rounded down.
+        compression (float): The outgoing channels over the incoming ones; rounded down.
+            Defaults to 1.0.
         norm_cfg (dict, optional): Config of the norm layer. Defaults to None, which
             means ``dict(type='BN')``.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, norm_cfg: dict | None = None
+        self, in_channels: int, compression: float = 1.0, norm_cfg: dict | None = None
     ) -> None:
         super().__init__()
         self.in_channels = in_channels
-        self.out_channels = out_channels
+        self.out_channels = out_channels = int(in_channels * compression)
         self.bn = build_norm_layer(norm_cfg or dict(type='BN'), in_channels)[1]
         self.conv = nn.Conv2d(in_channels, out_channels, 1, bias=False)
 

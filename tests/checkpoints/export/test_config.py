@@ -22,4 +22,4 @@ def test_the_usual_style_stays_as_it_is():
     cfg = load_config(TEXT)
     assert cfg.to_dict() == Config.fromfile(TEXT).to_dict()
     assert cfg.filename == str(TEXT)
-    assert cfg.model.backbone.out_indices == (0, 1, 2)
+    assert cfg.model.backbone.out_indices == (2,)

@@ -9,12 +9,14 @@ import pytest
 import timm
 import torch
 import torchvision
+from mmpretrain.registry import MODELS
 from safetensors.torch import load_file
 
 from dhm_plugin.checkpoints import CheckpointError, read_state_dict
 from dhm_plugin.checkpoints.export import FORMATS, export
 from dhm_plugin.checkpoints.export import export as export_function
 from dhm_plugin.checkpoints.export.to_onnx import run_onnx
+from families import config_of, plain_config_of
 from paths import ROOT, full_disk
 
 CONFIGS = ROOT / 'configs'
@@ -253,3 +255,38 @@ def test_the_preprocessor_of_the_model_counts(small, tmp_path):
     export(config, small, tmp_path / 'out.onnx', 'onnx')
     metadata = {e.key: e.value for e in onnx.load(tmp_path / 'out.onnx').metadata_props}
     assert (metadata['mean'], metadata['std']) == ('[1.0]', '[2.0]')
+
+
+@pytest.mark.one_stack
+@pytest.mark.no_cover  # what a trace runs is slow to follow
+@pytest.mark.parametrize(
+    ('family', 'formats'),
+    [
+        ('ResNet', ('mmpretrain', 'torchvision', 'timm')),
+        # Their heads have keys of their own, or none.
+        ('MobileNetV3', ('mmpretrain', 'onnx')),
+        ('VGG', ('mmpretrain',)),
+    ],
+)
+def test_a_stock_config_with_side_branches(family, formats, tmp_path):
+    cfg = config_of(family)
+    cfg.model.update(predict_with='main', side_branches=None, eval_branches=True)
+    cfg.dump(tmp_path / 'cfg.py')
+    model = settle(MODELS.build(cfg.model))
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'trained.pth')
+    files = tmp_path / 'cfg.py', tmp_path / 'trained.pth'
+    for to in formats:
+        out = tmp_path / ('out.onnx' if to == 'onnx' else f'{to}.safetensors')
+        export(*files, out, to)
+    stock = MODELS.build(plain_config_of(family).model)
+    stock.load_state_dict(load_file(tmp_path / 'mmpretrain.safetensors'))
+
+
+def test_the_classes_of_a_stacked_head_are_compared(tmp_path):
+    cfg = config_of('MobileNetV3')
+    torch.save(MODELS.build(cfg.model).state_dict(), tmp_path / 'trained.pth')
+    cfg.model.head.num_classes = 10
+    cfg.dump(tmp_path / 'cfg.py')
+    message = r'has 1000 classes, but .* 10; set model.head.num_classes=1000'
+    with pytest.raises(CheckpointError, match=message):
+        export(tmp_path / 'cfg.py', tmp_path / 'trained.pth', tmp_path / 'o.pth', 'timm')

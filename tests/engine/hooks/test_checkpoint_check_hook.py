@@ -41,12 +41,27 @@ def test_a_test_needs_no_side_branches_but_resuming_does(build):
         check(model, stripped, Loop(), resume=True)
 
 
+def test_so_it_is_over_a_plain_config(build):
+    options = {'model.type': 'DHMClassifier'}
+    model = build('plain/resnet20_1xb64_digits.py', **options)
+    stripped = strip_side_branches(model.state_dict())
+    check(model, model.state_dict(), Loop(), resume=True)
+    check(model, stripped)
+    check(model, stripped, Loop())  # a training that starts from a plain checkpoint
+    message = r'side_branches.0.* is missing, it must be'
+    with pytest.raises(ValueError, match=message):
+        check(model, stripped, Loop(), resume=True)
+    model.eval_branches = True
+    with pytest.raises(ValueError, match=message):
+        check(model, stripped)
+
+
 @pytest.mark.parametrize(
     'options',
     [
         {'model.neck.eval_branches': True},
         {'model.predict_with': 'side0'},
-        {'model.predict_with': 'mean'},
+        {'model.predict_with': 'ensemble'},
     ],
 )
 def test_a_test_of_side_branches_needs_them(options, build):

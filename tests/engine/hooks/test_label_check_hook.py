@@ -90,6 +90,18 @@ def test_several_labels_with_a_mimicking_loss(annotation, found):
     LabelCheckHook().before_train(runner_of(dataset, 4))
 
 
+def test_what_is_not_in_the_head():
+    """A plain config's mimicking loss, and VGG's classifier."""
+    runner = runner_of(Listed([dict(gt_label=[1, 2])]), 4)
+    runner.model.mimicking_loss = MimickingLoss()
+    with pytest.raises(ValueError, match='has 2 labels'):
+        LabelCheckHook().before_train(runner)
+    runner = runner_of(Listed([dict(gt_label=4)]), None)
+    runner.model.backbone = SimpleNamespace(num_classes=4)
+    with pytest.raises(ValueError, match='has the label 4, outside the 4 classes'):
+        LabelCheckHook().before_train(runner)
+
+
 def test_scores_of_one_label():
     dataset = Listed([dict(gt_score=np.float32([0.9, 0.1])), dict(gt_score=[0, 1])])
     LabelCheckHook().before_train(runner_of(dataset, 2, mimicking_loss=MimickingLoss()))

@@ -133,12 +133,8 @@ def test_any_backbone(build):
     ('options', 'message'),
     [
         (
-            {'model.backbone.out_indices': (2,)},
-            r'branches\[0\] forks from feature map 0, .* gives 1 map\(s\)',
-        ),
-        (
-            {'model.neck.branches.0.stages.0.in_channels': 24},
-            r'has in_channels=24, but feature map 0, .* set in_channels=16',
+            {'model.backbone.out_indices': (1,)},
+            r'\[0\] has num_blocks=.* forks after stage -1; .*out_indices are \[0, 1\]',
         ),
         ({'model.head.in_channels': 32}, 'main branch ends with 64 channels; set in_ch'),
         ({'model.head.side_in_channels': (64,)}, r'\[64\], but .* end with \[64, 128\]'),
@@ -156,8 +152,27 @@ def test_what_does_not_fit_fails_when_built(build, options, message):
     ('options', 'message'),
     [
         (
+            {'model.backbone.out_indices': (2,)},
+            r'branches\[0\] forks from feature map 0, .* gives 1 map\(s\)',
+        ),
+        (
+            {'model.neck.branches.0.stages.0.in_channels': 24},
+            r'has in_channels=24, but feature map 0, .* set in_channels=16',
+        ),
+    ],
+)
+def test_described_stages_that_do_not_fit_fail_when_built(build, options, message):
+    with pytest.raises(ValueError, match=message):
+        build('studies/map/resnet8_dhm_1xb64_fmnist.py', **options)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (
             {'model.neck': dict(type='GlobalAveragePooling', _delete_=True)},
-            'the neck is a GlobalAveragePooling; it must be a SideBranchNeck',
+            'the neck is a GlobalAveragePooling, beside a MultiBranchClsHead; it must be '
+            'a SideBranchNeck',
         ),
         (
             {
@@ -165,7 +180,8 @@ def test_what_does_not_fit_fails_when_built(build, options, message):
                     type='LinearClsHead', num_classes=10, in_channels=64, _delete_=True
                 )
             },
-            'the head is a LinearClsHead; it must be a MultiBranchClsHead',
+            'the head is a LinearClsHead, beside a SideBranchNeck; it must be a '
+            'MultiBranchClsHead',
         ),
     ],
 )
@@ -252,7 +268,7 @@ def test_runs_nothing_behind_the_exit(build):
     assert ran[-3:] == ['layer2', 'layer3', '1']
 
 
-@pytest.mark.parametrize('predict_with', ['side0', 'side1', 'mean'])
+@pytest.mark.parametrize('predict_with', ['side0', 'side1', 'ensemble'])
 def test_torch_export(predict_with, build):
     model = build(ARCHITECTURES[0][0], **{'model.predict_with': predict_with}).eval()
     images = torch.randn(2, 1, 8, 8)
@@ -282,7 +298,7 @@ def test_what_passes_on_cannot_be_passed_on(build):
 
 
 def test_predicts_with_the_mean(build):
-    model = build(ARCHITECTURES[0][0], **{'model.predict_with': 'mean'}).eval()
+    model = build(ARCHITECTURES[0][0], **{'model.predict_with': 'ensemble'}).eval()
     images = torch.randn(3, 1, 8, 8)
     with torch.no_grad():
         samples = model(images, mode='predict')
@@ -317,7 +333,7 @@ def test_a_backbone_that_runs_on_no_image_of_224(build):
 
 
 def test_refuses_an_unknown_mode_as_the_stock_classifier(build):
-    model = build(ARCHITECTURES[0][0], **{'model.predict_with': 'mean'}).eval()
+    model = build(ARCHITECTURES[0][0], **{'model.predict_with': 'ensemble'}).eval()
     with pytest.raises(RuntimeError, match='Invalid mode "logits"'):
         model(torch.randn(1, 1, 8, 8), mode='logits')
 

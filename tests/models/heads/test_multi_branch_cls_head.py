@@ -93,7 +93,7 @@ def test_training_accuracy_of_every_branch():
 
 def test_refuses_the_accuracy_of_mixed_labels():
     samples = [DataSample().set_gt_score(torch.full((3,), 1 / 3)) for _ in LABELS]
-    with pytest.raises(ValueError, match='cal_acc=True, but a batch augmentation'):
+    with pytest.raises(ValueError, match='has cal_acc=True, but a batch augmentation'):
         make_head(cal_acc=True).loss(FEATS, samples)
 
 

@@ -38,7 +38,7 @@ def test_basic_layers():
 
 
 def test_transition_is_torchvisions():
-    ours, theirs = DenseNetTransition(8, 4).eval(), _Transition(8, 4).eval()
+    ours, theirs = DenseNetTransition(8, 0.5).eval(), _Transition(8, 4).eval()
     for tensor in theirs.state_dict().values():
         if tensor.is_floating_point():
             torch.nn.init.uniform_(tensor, 0.5, 1.0)

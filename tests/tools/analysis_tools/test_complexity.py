@@ -31,3 +31,18 @@ def test_a_branch_counts_as_often_as_it_is_forked():
     assert dhm - plain == 6 * (side0 + side1)
     assert flops('_dsl') == flops('_dhm-main-teaches') == dhm
     assert flops('_dhm-fork0.5') == pytest.approx((plain + dhm) / 2)
+
+
+def test_a_side_branch_of_a_plain_config_counts_as_often_too():
+    cfg = Config.fromfile(MAP / 'resnet8_1xb64_fmnist.py')
+    plain = training_flops(cfg, (1, 28, 28))
+    cfg.model.type = 'DHMClassifier'
+    branches = [dict(fork=fork) for fork in ('layer1', 'layer2')]
+    always, half = [], []
+    for branch in branches:
+        cfg.model.side_branches = [branch]
+        always.append(training_flops(cfg, (1, 28, 28)) - plain)
+    cfg.model.side_branches = [dict(branch, fork_prob=0.5) for branch in branches]
+    half = training_flops(cfg, (1, 28, 28)) - plain
+    assert min(always) > 0
+    assert half == pytest.approx(sum(always) / 2)

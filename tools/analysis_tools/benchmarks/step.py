@@ -179,11 +179,15 @@ class EveryFork(Step):
 
     def __init__(self, cfg: Config, batch_size: int, wrapper: dict, hooks: list) -> None:
         super().__init__(cfg, batch_size, wrapper, hooks)
-        neck = self.network.neck
-        forks = list(itertools.product((True, False), repeat=len(neck.branches)))
+        side_branches = self.network.side_branches
+        described = side_branches is None
+        branches = self.network.neck if described else side_branches
+        number = len(branches.fork_probs)
+        forks = list(itertools.product((True, False), repeat=number))
         self.calls = len(forks)
-        neck.fork_probs = [0.5] * len(neck.branches)
-        neck.draw_forks = itertools.cycle(forks).__next__
+        branches.fork_probs = [0.5] * number
+        draw = 'draw_forks' if described else 'draw'
+        setattr(branches, draw, itertools.cycle(forks).__next__)
 
     def __call__(self) -> None:
         """Do a step of each combination."""

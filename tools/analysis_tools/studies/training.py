@@ -25,7 +25,7 @@ from dhm_plugin.checkpoints.files import (
     write_checkpoint,
     written_at_once,
 )
-from dhm_plugin.models import MultiBranchClsHead
+from dhm_plugin.models import DHMClassifier, MultiBranchClsHead
 from dhm_plugin.version import __version__
 from machine import device_name
 
@@ -127,8 +127,9 @@ class Training:
             logger.log_metric_by_epoch = False
         metrics = cfg.val_evaluator
         metrics = [metrics] if isinstance(metrics, dict) else list(metrics)
-        if issubclass(MODELS.get(cfg.model.head.type), MultiBranchClsHead):
-            cfg.model.neck.eval_branches = True
+        if issubclass(MODELS.get(cfg.model.type), DHMClassifier):
+            described = issubclass(MODELS.get(cfg.model.head.type), MultiBranchClsHead)
+            (cfg.model.neck if described else cfg.model).eval_branches = True
             metrics = [dict(type='Accuracy', topk=(1,)), dict(type='BranchAccuracy')]
             if self.consistency:
                 cfg.default_hooks.consistency = dict(

@@ -70,6 +70,16 @@ def test_dynamic_forking_costs_the_mean_of_all_forks():
     assert forked.calls == 4
 
 
+def test_dynamic_forking_of_a_plain_config():
+    cfg = configs_of(DIGITS)['plain']
+    cfg.model.type = 'DHMClassifier'
+    forked = step.EveryFork(cfg, 4, step.FUSED, [])
+    plain = step.Step(configs_of(DIGITS)['plain'], 4, {}, []).flops()
+    all_branches = step.Step(cfg, 4, {}, []).flops()
+    # Each of two branches in two of the four steps.
+    assert forked.flops() == 2 * (plain + all_branches)
+
+
 def test_the_table_has_a_row_of_dynamic_forking():
     configs = configs_of(DIGITS)
     rows = step._methods(configs, 4, 'name', ({}, []), repeats=2)

@@ -3,6 +3,7 @@ import json
 import pytest
 import torch
 from mmengine.config import Config
+from mmpretrain.registry import MODELS
 
 from dhm_plugin.checkpoints import read_state_dict
 from paths import ROOT
@@ -122,3 +123,16 @@ def test_initial_weights_are_drawn_once(tmp_path):
     deeper = Training(DHM, 0, tmp_path, {'model.backbone.depth': 32})
     with pytest.raises(ValueError, match=r'72 weights differ, .* backbone\.layer1'):
         initial_weights([both[0], deeper])
+
+
+def test_a_plain_config_with_side_branches_starts_from_the_plain_weights(tmp_path):
+    config = tmp_path / 'derived.py'
+    config.write_text(f"_base_ = '{PLAIN}'\nmodel = dict(type='DHMClassifier')\n")
+    trainings = [Training(path, 0, tmp_path) for path in (PLAIN, config)]
+    settings = trainings[1].settings()
+    assert settings.model.eval_branches
+    assert 'BranchAccuracy' in [metric.type for metric in settings.val_evaluator]
+    path = initial_weights(trainings)
+    plain = MODELS.build(trainings[0].settings().model)
+    plain.load_state_dict(read_state_dict(path)[0])
+    assert trainings[1].step_flops() > trainings[0].step_flops()

@@ -1,0 +1,99 @@
+"""Runs a network on the meta device, which computes shapes alone."""
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from .calls import Call, calls_of
+
+# Images that networks are built for, where they do not say it.
+_SIZES = 224, 256, 384, 32
+
+
+def run_on_meta(network: nn.Module, *inputs: Any) -> tuple[Any, dict[str, torch.Tensor]]:
+    """Run a network on the meta device, in its mode.
+
+    Args:
+        network (nn.Module): The network; its weights and statistics stay as they are.
+        *inputs: What it gets, on the meta device.
+
+    Returns:
+        tuple: What it gives, and its parameters by name, as they took part in it.
+    """
+    twins: dict[int, torch.Tensor] = {}  # of what several modules share there is one
+
+    def twin(tensor: torch.Tensor) -> torch.Tensor:
+        if id(tensor) not in twins:
+            twins[id(tensor)] = tensor.detach().to('meta')
+        return twins[id(tensor)]
+
+    parameters: dict[str, torch.Tensor] = {}
+    buffers: dict[str, torch.Tensor] = {}
+    # By the first name of each module: given by two names, functional_call would not put
+    # a module's own weights back.
+    for prefix, module in network.named_modules():
+        for name, value in module.named_parameters(prefix, recurse=False):
+            parameters[name] = twin(value).requires_grad_(value.is_floating_point())
+        for name, value in module.named_buffers(prefix, recurse=False):
+            buffers[name] = twin(value)
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    # On the meta device batch norm takes a hundred times longer than what it stands for.
+    for norm in norms:
+        norm.__dict__['forward'] = partial(_affine, norm)
+    # Nothing is saved by computing shapes twice, and gradients of some weights alone are
+    # refused by PyTorch's checkpoints.
+    checkpointed = [m for m in network.modules() if getattr(m, 'with_cp', False)]
+    for module in checkpointed:
+        module.with_cp = False
+    try:
+        output = torch.func.functional_call(
+            network, parameters | buffers, inputs, tie_weights=False
+        )
+    finally:
+        for norm in norms:
+            del norm.__dict__['forward']
+        for module in checkpointed:
+            module.with_cp = True
+    return output, parameters
+
+
+def trace(backbone: nn.Module) -> tuple[list[Call], torch.Tensor, Any]:
+    """Record what a backbone calls for seven images of a size that it takes.
+
+    Args:
+        backbone (nn.Module): The backbone.
+
+    Returns:
+        tuple: The calls, the images (7, C, H, W), on the meta device, and what it gives.
+
+    Raises:
+        ValueError: If it cannot run on the meta device.
+    """
+    conv = next((m for m in backbone.modules() if isinstance(m, nn.Conv2d)), None)
+    sizes = (getattr(module, 'img_size', None) for module in backbone.modules())
+    own = next(filter(None, sizes), None)
+    error: Exception | None = None
+    for size in dict.fromkeys((own, *_SIZES) if own else _SIZES):
+        height, width = size if isinstance(size, (tuple, list)) else (size, size)
+        # With a prime number, no view mistakes channels for images.
+        shape = 7, conv.in_channels if conv else 3, height, width
+        images = torch.empty(shape, device='meta')
+        try:
+            calls, (output, _) = calls_of(
+                backbone, partial(run_on_meta, backbone, images)
+            )
+            return calls, images, output
+        except Exception as failure:
+            error = error or failure
+    raise ValueError(str(error)) from error
+
+
+def _affine(norm: _BatchNorm, x: torch.Tensor) -> torch.Tensor:
+    """Give what has batch norm's shape, and depends on what it depends on."""
+    if norm.weight is None:
+        return x.clone()
+    shape = 1, -1, *(1 for _ in x.shape[2:])
+    return torch.addcmul(x, norm.weight.view(shape), norm.bias.view(shape))

@@ -1,0 +1,134 @@
+"""What stands in a side branch for the modules that it has not."""
+
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import nn
+
+
+class Tape:
+    """What some of a network's modules gave in its last forward pass.
+
+    A copy (EMA) and a pickle of it are empty: they belong to a copy of the network.
+    """
+
+    def __init__(self) -> None:
+        self.outputs: dict[str, Any] = {}
+        self.recording = False
+        self._handles: list = []
+
+    def __reduce__(self) -> tuple:
+        return Tape, ()
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Record what runs within, and forget it at the end."""
+        self.recording = True
+        try:
+            yield
+        finally:
+            self.recording = False
+            self.outputs.clear()
+
+    def attach(self, network: nn.Module, names: Iterable[str]) -> None:
+        """Record what some modules give.
+
+        Args:
+            network (nn.Module): The network.
+            names (Iterable[str]): Of its modules.
+        """
+        for name in names:
+            hook = Recorder(self, name)
+            module = network.get_submodule(name)
+            self._handles.append(module.register_forward_hook(hook))
+
+    def detach(self) -> None:
+        """Record nothing any more."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+
+class Recorder:
+    """Forward hook that keeps what a module gives; unlike a closure it can be copied.
+
+    Args:
+        tape (Tape): Where it is kept.
+        name (str): Of the module.
+    """
+
+    def __init__(self, tape: Tape, name: str) -> None:
+        self.tape, self.name = tape, name
+
+    def __call__(self, module: nn.Module, inputs: tuple, output: Any) -> None:
+        """Keep the output."""
+        if self.tape.recording:
+            self.tape.outputs[self.name] = output
+
+
+class StandIn(nn.Module):
+    """Stands for a module that does not run: passes on what it gets, or replays.
+
+    Args:
+        module (nn.Module): The module. Its public attributes can be read here too, for
+            the network may ask for them; weights and other modules are not kept.
+        children (Collection[str]): Its children that are kept: the network calls them
+            past the module.
+        several (bool): Whether the module gives as many values as it gets; else it gives
+            one. Defaults to False.
+    """
+
+    def __init__(
+        self, module: nn.Module, children: Collection[str] = (), several: bool = False
+    ) -> None:
+        super().__init__()
+        for name, value in _public_attributes(module).items():
+            self.__dict__.setdefault(name, value)
+        for name, child in module._modules.items():
+            if name in children or child is None:
+                self.register_module(name, child)
+        self._several = several
+        self._tape: Tape | None = None
+        self._name = ''
+
+    def replay(self, tape: Tape | None, name: str) -> None:
+        """Give what the network's own module gave, not what comes in.
+
+        Args:
+            tape (Tape, optional): What the network's modules gave. None: pass on what
+                comes in.
+            name (str): Of the module in the network.
+        """
+        self._tape, self._name = tape, name
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Give what the module's place needs."""
+        if self._tape is not None:
+            if self._name not in self._tape.outputs:
+                raise RuntimeError(
+                    f'side branch: {self._name} of the network gave nothing in this '
+                    'forward pass; something has replaced it or runs past it, such as '
+                    "MMEngine's efficient_conv_bn_eval"
+                )
+            return self._tape.outputs[self._name]
+        return args if self._several else args[0]
+
+
+def _public_attributes(module: nn.Module) -> dict[str, Any]:
+    """List what a module has beside weights and modules, its properties too."""
+    own = {name: value for name, value in vars(module).items() if name != 'forward'}
+    for cls in type(module).__mro__:
+        if cls is nn.Module:
+            break
+        for name, value in vars(cls).items():
+            if isinstance(value, property):
+                try:
+                    own.setdefault(name, getattr(module, name))
+                except AttributeError:
+                    continue
+    return {
+        name: value
+        for name, value in own.items()
+        if not name.startswith('_') and not isinstance(value, nn.Module)
+    }

@@ -1,0 +1,126 @@
+"""Of what parts a classifier with side branches can be made, and of what not."""
+
+import pytest
+import torch
+from mmpretrain.registry import MODELS
+
+STAGE = dict(type='ResNetStage', in_channels=16, out_channels=16, num_blocks=1)
+POOL = dict(type='GlobalAveragePooling')
+BACKBONES = {
+    'ResNet': dict(type='ResNet_CIFAR', depth=18, base_channels=4, stem_channels=4),
+    'ConvNeXt': dict(type='ConvNeXt', arch=dict(depths=[1] * 4, channels=[16] * 4)),
+    'DeiT': dict(
+        type='VisionTransformer',
+        arch=dict(embed_dims=16, num_layers=4, num_heads=2, feedforward_channels=32),
+        img_size=64,
+        patch_size=16,
+    ),
+    'Distilled': dict(type='DistilledVisionTransformer', arch='deit-tiny', img_size=32),
+    'LeViT': dict(type='LeViT', arch='128s'),
+    'Conformer': dict(type='Conformer', arch='tiny'),
+}
+ITS_OWN = 'a loss that is not of the logits alone'
+
+
+@pytest.mark.parametrize(
+    ('backbone', 'head', 'message'),
+    [
+        ('ResNet', dict(type='ArcFaceClsHead', in_channels=512), ITS_OWN),
+        ('ResNet', dict(type='MultiLabelLinearClsHead', in_channels=512), ITS_OWN),
+        (
+            'ResNet',
+            dict(
+                type='MultiTaskHead',
+                task_heads=dict(a=dict(type='LinearClsHead', in_channels=512)),
+                in_channels=512,
+            ),
+            ITS_OWN,
+        ),
+        ('ResNet', dict(type='EfficientFormerClsHead', in_channels=512), ITS_OWN),
+        (
+            'Distilled',
+            dict(type='DeiTClsHead', in_channels=192),
+            'distilled network MMPretrain cannot train',
+        ),
+        (
+            'LeViT',
+            dict(type='LeViTClsHead', in_channels=384),
+            'fails in training, .* gives: ',
+        ),
+        (
+            'Conformer',
+            dict(type='ConformerHead', in_channels=[256, 384]),
+            r'gives \(\(7, 10\), \(7, 10\)\) for seven images; it must give one tensor',
+        ),
+    ],
+)
+def test_refuses_a_head_without_logits(backbone, head, message):
+    neck = POOL if backbone in ('ResNet', 'LeViT') else None
+    head = dict(head, num_classes=10)
+    with pytest.raises(TypeError, match=f'DHMClassifier: the head.* {head["type"]}') as e:
+        MODELS.build(
+            dict(
+                type='DHMClassifier',
+                backbone=BACKBONES[backbone],
+                neck=neck,
+                head=head,
+            )
+        )
+    assert e.match(message)
+    assert str(e.value).count('DHMClassifier: ') == 1
+
+
+@pytest.mark.parametrize('role', ['backbone', 'neck', 'head'])
+def test_refuses_a_module_instead_of_its_config(role):
+    parts = dict(
+        backbone=dict(type='ResNet_CIFAR', depth=18),
+        neck=POOL,
+        head=dict(type='LinearClsHead', num_classes=10, in_channels=512),
+    )
+    parts[role] = MODELS.build(parts[role])
+    with pytest.raises(TypeError, match=f'the {role} is a module; .* give its config'):
+        MODELS.build(dict(type='DHMClassifier', **parts))
+
+
+@pytest.mark.parametrize(
+    ('backbone', 'head', 'option'),
+    [
+        ('ConvNeXt', 'LinearClsHead', dict(gap_before_final_norm=False)),
+        ('DeiT', 'VisionTransformerClsHead', dict(out_type='featmap')),
+    ],
+)
+def test_refuses_another_network_than_the_stock_one(backbone, head, option):
+    """It has the stock network's keys, but not its logits."""
+    backbone = BACKBONES[backbone]
+    head = dict(type=head, num_classes=10, in_channels=16)
+    stock = dict(type='ImageClassifier', backbone=backbone, head=head)
+    stock = MODELS.build(stock).eval()
+    changed = dict(
+        type='ImageClassifier',
+        backbone=dict(backbone, **option),
+        neck=POOL,
+        head=dict(head, type='LinearClsHead'),
+    )
+    changed = MODELS.build(changed).eval()
+    for parameter in stock.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    changed.backbone.load_state_dict(stock.backbone.state_dict())
+    classifier = getattr(stock.head, 'fc', None) or stock.head.layers.head
+    changed.head.fc.load_state_dict(classifier.state_dict())
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        assert (stock(images) - changed(images)).abs().max() > 0.01
+
+    described = dict(
+        type='DHMClassifier',
+        backbone=dict(backbone, out_indices=(2, 3), **option),
+        neck=dict(type='SideBranchNeck', branches=[dict(stages=[STAGE])]),
+        head=dict(type='MultiBranchClsHead', num_classes=10, in_channels=16),
+    )
+    ((name, value),) = option.items()
+    with pytest.raises(ValueError, match=f'with {name}={value!r} is another network'):
+        MODELS.build(described)
+    # Without it there are no maps: the message says what to write.
+    described['backbone'] = dict(backbone, out_indices=(2, 3))
+    with pytest.raises(ValueError, match=r"model = dict\(type='DHMClassifier', mimic"):
+        MODELS.build(described)

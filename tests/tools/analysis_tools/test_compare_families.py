@@ -1,0 +1,29 @@
+import re
+
+from paths import ROOT
+
+COMMAND = ROOT / 'tools/analysis_tools/compare_families.py'
+
+
+def test_a_row_of_a_family(inline):
+    output = inline(COMMAND, 'ShuffleNetV2', '--step')
+    header, row = (
+        re.split(r' *\| *', line) for line in re.findall(r'^\|.*', output, re.M)[::2]
+    )
+    cells = dict(zip(header, row))
+    assert cells['lines'] == '3'
+    assert cells['parameters'] == '2.28 M'
+    assert cells['forks'] == 'layers.0, layers.1'
+    flops, step = (float(cells[f'{key} / plain'].split()[0]) for key in ('FLOPs', 'step'))
+    assert 1 < flops < 2.3
+    plain, ours = (float(cells[key].split()[0]) for key in ('plain build', 'build'))
+    assert 0 < plain < ours
+    assert 1 < step < 3
+    assert re.search(
+        r'^`python .*compare_families.py ShuffleNetV2 --step` on', output, re.M
+    )
+
+
+def test_names_what_is_wrong(inline):
+    output = inline(COMMAND, 'ResNot', code=2)
+    assert 'there is no ResNot; choose of ResNet, ' in output

@@ -1,0 +1,56 @@
+"""The README's lines over a base of MMPretrain's, with MMPretrain's installed tools."""
+
+import sys
+from pathlib import Path
+
+import mmpretrain
+import pytest
+import torch
+from mmpretrain.registry import MODELS
+
+import families
+from paths import ROOT
+
+STOCK = Path(mmpretrain.__file__).parent / '.mim/tools'
+TEXT = families.TEXT.format(base=families.FAMILIES['ResNet'])
+# A config with other imports: the name of the classifier has the package in it.
+WITHOUT_IMPORT = """
+_base_ = 'mmpretrain::resnet/resnet18_8xb32_in1k.py'
+custom_imports = dict(imports=['json'], allow_failed_imports=False)
+custom_hooks = [dict(type='EMAHook', momentum=0.1)]
+model = dict(type='dhm_plugin.DHMClassifier', mimicking_loss=dict(type='MimickingLoss'))
+"""
+
+
+@pytest.mark.parametrize('text', [TEXT, WITHOUT_IMPORT])
+def test_trains_and_is_stock_when_stripped(text, run, python, imagenet, tmp_path):
+    config = tmp_path / 'mine.py'
+    config.write_text(text)
+    loaders = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+    options = [
+        '--cfg-options',
+        *(f'{loader}.dataset.data_root={imagenet}' for loader in loaders),
+        # One of the training images cannot be read.
+        *(f'{loader}.dataset.split=val' for loader in loaders),
+        *(f'{loader}.num_workers=0' for loader in loaders),
+        *(f'{loader}.persistent_workers=False' for loader in loaders),
+        *(f'{loader}.batch_size=3' for loader in loaders),
+        'train_dataloader.dataset.pipeline.1.scale=64',
+        'train_cfg.max_epochs=1',
+        'default_hooks.logger.interval=1',
+    ]
+    # Of its own process: nothing of ours is imported before the config is read.
+    train = ('--work-dir', tmp_path / 'work', *options)
+    output = run(sys.executable, STOCK / 'train.py', config, *train, cwd=tmp_path)
+    assert 'loss_mimic_side1: ' in output
+    assert 'Epoch(val) [1][2/2]    accuracy/top1: ' in output
+    for hook in ('LabelCheckHook', 'CheckpointCheckHook'):
+        assert hook in output
+
+    checkpoint = tmp_path / 'work/epoch_1.pth'
+    stripped = tmp_path / 'stripped.pth'
+    strip = ROOT / 'tools/model_converters/strip_side_branches.py'
+    python(strip, checkpoint, stripped)
+    plain = families.plain_config_of('ResNet')
+    weights = torch.load(stripped, weights_only=True)['state_dict']
+    MODELS.build(plain.model).load_state_dict(weights)

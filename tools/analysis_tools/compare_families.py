@@ -1,0 +1,122 @@
+#!/usr/bin/env python
+"""Print what side branches add to stock configs of MMPretrain's families, as a table."""
+
+import argparse
+import shlex
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+from mmengine import ConfigDict
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+from torch import nn
+
+from benchmarks.report import machine, table
+from benchmarks.timing import in_turns
+from complexity import training_flops
+from dhm_plugin.checkpoints.export.image_shape import image_shape
+from families import FAMILIES, TEXT, config_of, plain_config_of
+from zoo import shorten
+
+# Images of a step that is timed.
+IMAGES = 8
+
+
+def row_of(family: str, with_step: bool) -> dict:
+    """Compare a stock config with itself and side branches.
+
+    Args:
+        family (str): One of ``FAMILIES``.
+        with_step (bool): Whether to time a training step too.
+
+    Returns:
+        dict: A row of the table. FLOPs are those of a training step.
+    """
+    configs = {'plain': plain_config_of(family), 'dhm': config_of(family)}
+    shape = image_shape(configs['plain'])
+    models = {name: build(cfg.model) for name, cfg in configs.items()}
+    sizes, flops = {}, {}
+    for name, model in models.items():
+        sizes[name] = sum(parameter.numel() for parameter in model.parameters())
+        flops[name] = training_flops(configs[name], shape)
+    builds = {name: build_seconds(cfg.model) for name, cfg in configs.items()}
+    row = {
+        'family': family,
+        'stock config': FAMILIES[family],
+        'lines': str(len(TEXT.split('\n')) - 2),
+        'forks': ', '.join(branch.fork for branch in models['dhm'].side_branches),
+        'parameters': shorten(sizes['plain']),
+        'with branches': shorten(sizes['dhm']),
+        'FLOPs / plain': f'{flops["dhm"] / flops["plain"]:.2f}',
+        'plain build': f'{builds["plain"]:.2f} s',
+        'build': f'{builds["dhm"]:.2f} s',
+    }
+    if with_step:
+        steps = {name: step(model, shape) for name, model in models.items()}
+        times = in_turns(steps, repeats=7, what=f'step, {family}')
+        row['step / plain'] = times['dhm'].over(times['plain'])
+    return row
+
+
+def build(model: ConfigDict) -> nn.Module:
+    """Build a network with its initial weights."""
+    network = MODELS.build(model)
+    network.init_weights()
+    return network
+
+
+def build_seconds(model: ConfigDict) -> float:
+    """Give the processor's seconds that building takes: the least of three."""
+    seconds = []
+    for _ in range(3):
+        started = time.process_time()
+        build(model)
+        seconds.append(time.process_time() - started)
+    return min(seconds)
+
+
+def step(model: nn.Module, shape: tuple[int, int, int]) -> Callable[[], None]:
+    """Give the forward and backward pass of a training step."""
+    images = torch.randn(IMAGES, *shape)
+    samples = [DataSample().set_gt_label(i) for i in range(IMAGES)]
+    model.train()
+
+    def run() -> None:
+        model.zero_grad()
+        losses = model(images, samples, mode='loss')
+        sum(value for key, value in losses.items() if 'loss' in key).backward()
+
+    return run
+
+
+def main() -> None:
+    """Compare and show."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        'families',
+        nargs='*',
+        metavar='FAMILY',
+        help=f'default: all, {", ".join(FAMILIES)}',
+    )
+    parser.add_argument(
+        '--step',
+        action='store_true',
+        help=f'time a training step of {IMAGES} images too, in turns',
+    )
+    args = parser.parse_args()
+    for family in args.families:
+        if family not in FAMILIES:
+            parser.error(f'there is no {family}; choose of {", ".join(FAMILIES)}')
+    MMLogger.get_current_instance().setLevel('ERROR')
+    init_default_scope('mmpretrain')
+    rows = [row_of(family, args.step) for family in args.families or FAMILIES]
+    print(table(rows), end='\n\n')
+    print(f'`python {shlex.join(sys.argv)}` on {machine()}')
+
+
+if __name__ == '__main__':
+    main()
