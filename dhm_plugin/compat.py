@@ -61,8 +61,11 @@ def load_checkpoints_safely() -> None:
     multiarray = numpy_core.multiarray
     # NumPy 2 renamed the module; checkpoints of either are read with either.
     reconstructors = [
-        (function, f'numpy.{core}.multiarray.{function.__name__}')
-        for function in (multiarray._reconstruct, multiarray.scalar)
+        (function, f'numpy.{core}.multiarray.{name}')
+        for name, function in (
+            ('_reconstruct', functools.partial(_empty_array, multiarray._reconstruct)),
+            ('scalar', multiarray.scalar),
+        )
         for core in ('core', '_core')
     ]
     numbers = {type(np.dtype(code)) for code in np.typecodes['AllFloat']}
@@ -71,7 +74,10 @@ def load_checkpoints_safely() -> None:
         [
             HistoryBuffer,
             (_history_buffer_method, 'builtins.getattr'),
-            np.ndarray,
+            # As a type of what is built, under a name that no pickle can hold: called,
+            # it makes objects of any memory.
+            (np.ndarray, 'numpy\n.ndarray'),
+            (_refuse_call, 'numpy.ndarray'),
             np.dtype,
             *reconstructors,
             *numbers,
@@ -167,6 +173,16 @@ def add_hooks(missing: Callable[[Runner], Iterable[Hook]]) -> None:
 
     register_all.missing = missing
     Runner.register_hooks = register_all
+
+
+def _refuse_call(*args: object) -> None:
+    """Stand in for ``numpy.ndarray`` when a checkpoint is loaded."""
+    raise pickle.UnpicklingError('a checkpoint must not call numpy.ndarray')
+
+
+def _empty_array(reconstruct: Callable, kind: object, *args: object) -> np.ndarray:
+    """Begin an array, whatever stands in for its type."""
+    return reconstruct(np.ndarray, *args)
 
 
 def _history_buffer_method(owner: type, name: str) -> Callable:

@@ -86,6 +86,20 @@ def test_getattr_reaches_nothing_but_the_methods_of_log_histories(tmp_path):
         load_checkpoint(torch.nn.Linear(2, 1), str(path))
 
 
+class HostileArray:
+    """Unpickling it would make an object of any memory."""
+
+    def __reduce__(self):
+        return np.ndarray, ((1,), 'O', bytes(8))
+
+
+def test_an_array_cannot_be_made_of_any_memory(tmp_path):
+    path = tmp_path / 'hostile.pth'
+    torch.save(dict(state_dict=HostileArray()), path)
+    with pytest.raises(pickle.UnpicklingError, match=r'must not call numpy\.ndarray'):
+        load_checkpoint(torch.nn.Linear(2, 1), str(path))
+
+
 def foreign_changes(tree):
     """Give the assignments to attributes of what is imported from other packages."""
     foreign = {
