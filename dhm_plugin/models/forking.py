@@ -8,9 +8,22 @@ import torch
 from .iteration_seed import IterationSeed
 
 
-def is_probability(value: object) -> bool:
-    """Say whether something can be a ``fork_prob``: a number above 0, at most 1."""
-    return isinstance(value, (int, float)) and 0 < value <= 1
+def check_fork_prob(where: str, branch: dict) -> None:
+    """Check the ``fork_prob`` of a branch's config.
+
+    Args:
+        where (str): Which branch it is, for the message.
+        branch (dict): Its config.
+
+    Raises:
+        ValueError: If it is no number above 0 and at most 1.
+    """
+    prob = branch.get('fork_prob', 1.0)
+    if not isinstance(prob, (int, float)) or not 0 < prob <= 1:
+        raise ValueError(
+            f'{where} has fork_prob={prob!r}; it must be a probability, above 0 and at '
+            'most 1; leave out a branch that is never forked'
+        )
 
 
 @torch.compiler.disable

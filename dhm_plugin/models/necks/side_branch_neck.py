@@ -8,7 +8,7 @@ from mmpretrain.models import GlobalAveragePooling
 from mmpretrain.registry import MODELS
 
 from ...checked_arguments import checked_arguments, unknown_argument
-from ..forking import draw_forks, is_probability
+from ..forking import check_fork_prob, draw_forks
 from ..iteration_seed import IterationSeed
 
 _BRANCH_KEYS = ('stages', 'fork', 'fork_prob', 'num_blocks', 'widen')
@@ -221,12 +221,7 @@ def _check_branch(index: int, branch: dict) -> None:
             'knows, and may have `fork`, the number of a feature map, and `fork_prob`; '
             f'it is {branch}'
         )
-    prob = branch.get('fork_prob', 1.0)
-    if not is_probability(prob):
-        raise ValueError(
-            f'{where} has fork_prob={prob!r}; it must be a probability, above 0 and at '
-            'most 1; leave out a branch that is never forked'
-        )
+    check_fork_prob(where, branch)
 
 
 def _build_branch(index: int, branch: dict) -> Sequential:

@@ -41,8 +41,8 @@ def default_forks(calls: Sequence[Call]) -> list[str]:
     if len(run) < 4 or (len(forks) == 2 and last < _WITHOUT_STAGES * len(layers)):
         return forks
     middle = [run[len(run) // 2 - 1], run[len(run) * 3 // 4 - 1]]
-    reasons = {call.name: why_not(call, calls) for call in calls}
-    return [name for name in middle if not reasons[name]]
+    by_name = {call.name: call for call in calls}
+    return [name for name in middle if not why_not(by_name[name], calls)]
 
 
 def why_not(call: Call, calls: Sequence[Call]) -> str:

@@ -11,7 +11,7 @@ from mmpretrain.models import VGG, AlexNet, ImageClassifier
 from torch import nn
 
 from ...checked_arguments import unknown_argument
-from ..forking import draw_forks, is_probability
+from ..forking import check_fork_prob, draw_forks
 from ..iteration_seed import IterationSeed
 from .blocks import blocks_left_out
 from .calls import Call, shapes_of
@@ -97,7 +97,9 @@ class SideBranches(ModuleList):
         configs = _configs_of_a_branch(network, backbone, neck, head, calls)
         for i, branch in enumerate(branches):
             fork = branch['fork']
-            without = branch.get('without', blocks_left_out(calls, fork))
+            without = branch.get('without')
+            if without is None:
+                without = blocks_left_out(calls, fork)
             try:
                 built = RestOfNetwork(*configs, calls, image, fork, without, self.tape)
             except Exception as error:
@@ -147,10 +149,14 @@ def _check(where: str, branch: dict, calls: Sequence[Call], backbone: nn.Module)
             raise ValueError(f'{where}: {unknown_argument(key, _KEYS)}')
     if 'fork' not in branch:
         raise ValueError(f"{where} has no fork; it must be a module, such as 'layer2'")
-    reasons = {call.name: why_not(call, calls) for call in calls}
     fork = branch['fork']
-    forkable = [name for name in reasons if not reasons[name] and name.count('.') < 2]
-    reason = reasons[fork] if fork in reasons else unknown_argument(fork, forkable)
+    of_fork = [call for call in calls if call.name == fork]
+    if of_fork:
+        reason = why_not(of_fork[-1], calls)
+    else:
+        outer = [call for call in calls if call.name.count('.') < 2]
+        forkable = [call.name for call in outer if not why_not(call, calls)]
+        reason = unknown_argument(fork, forkable)
     for name, module in backbone.named_modules():
         if name and fork.startswith(f'{name}.') and getattr(module, 'with_cp', False):
             reason = f'{name} keeps no activation of it (with_cp); fork after {name}'
@@ -167,12 +173,7 @@ def _check(where: str, branch: dict, calls: Sequence[Call], backbone: nn.Module)
                 f'{where} cannot do without {name!r}: it must be a block of {kind} '
                 'behind the fork that keeps the shape of what it gets'
             )
-    prob = branch.get('fork_prob', 1.0)
-    if not is_probability(prob):
-        raise ValueError(
-            f'{where} has fork_prob={prob!r}; it must be a probability, above 0 and at '
-            'most 1; leave out a branch that is never forked'
-        )
+    check_fork_prob(where, branch)
 
 
 def _check_head(network: ImageClassifier, feats: Any) -> None:
