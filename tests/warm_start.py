@@ -10,6 +10,8 @@ import runpy
 import signal
 import sys
 import tempfile
+import time
+from contextlib import ExitStack
 from unittest import mock
 
 import numpy as np
@@ -51,26 +53,77 @@ def run_script(script, arguments, cwd, env, timeout):
     Raises:
         TimeoutError: If it does not end in time.
     """
-    context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload(PRELOADED)
-    with tempfile.NamedTemporaryFile('r') as log:
-        process = context.Process(
-            target=_run, args=(script, arguments, cwd, env, log.name)
-        )
-        with mock.patch.dict(os.environ, env, clear=True):  # it starts the server
-            process.start()
-        process.join(timeout)
-        code = process.exitcode
-        if code is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.join()
-        text = log.read()
-    if code is None:
-        raise TimeoutError(f'{script} ran longer than {timeout} s: {text[-4000:]}')
+    ((code, text),) = run_scripts(script, arguments, cwd, [env], timeout)
     return code, text
 
 
-def _run(script, arguments, cwd, env, output):
+def run_scripts(script, arguments, cwd, envs, timeout):
+    """Run a script in several processes at once, each with an environment of its own.
+
+    Args:
+        script (str): As in :func:`run_script`, as all that follows.
+        arguments (list[str]): See there.
+        cwd (str): See there.
+        envs (list[dict[str, str]]): An environment for each process.
+        timeout (float): See there.
+
+    Returns:
+        list[tuple[int, str]]: The exit code and the output of each.
+
+    Raises:
+        TimeoutError: If one of them does not end in time.
+    """
+    with ExitStack() as stack:
+        logs = [stack.enter_context(tempfile.NamedTemporaryFile('r')) for _ in envs]
+        processes = [
+            start(run_here, script, arguments, cwd, env, log.name, env=env)
+            for env, log in zip(envs, logs)
+        ]
+        end = time.monotonic() + timeout
+        for process in processes:
+            process.join(max(0, end - time.monotonic()))
+        codes = [process.exitcode for process in processes]
+        for process in processes:
+            if process.exitcode is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.join()
+        texts = [log.read() for log in logs]
+    for code, text in zip(codes, texts):
+        if code is None:
+            raise TimeoutError(f'{script} ran longer than {timeout} s: {text[-4000:]}')
+    return list(zip(codes, texts))
+
+
+def start(target, *args, env=None):
+    """Start a function in a fork of the server.
+
+    Args:
+        target (Callable): A function of a module.
+        *args: What it is called with.
+        env (dict[str, str], optional): The environment of the server, if it is to be
+            started. Default: this process's.
+
+    Returns:
+        multiprocessing.Process: It has begun.
+    """
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(PRELOADED)
+    process = context.Process(target=target, args=args)
+    with mock.patch.dict(os.environ, env or {}, clear=env is not None):
+        process.start()
+    return process
+
+
+def run_here(script, arguments, cwd, env, output):
+    """Become a process that runs a script, as the leader of a group of its own.
+
+    Args:
+        script (str): Its path.
+        arguments (list[str]): What follows it on the command line.
+        cwd (str): The folder in which it runs.
+        env (dict[str, str]): Its whole environment.
+        output (str): The file that gets what it and its children print.
+    """
     os.setsid()
     log = os.open(output, os.O_WRONLY | os.O_APPEND)
     os.dup2(log, 1)

@@ -64,6 +64,7 @@ def official_weights(depth, classes=1000):
     }
 
 
+@pytest.mark.one_stack
 @pytest.mark.parametrize('arch', REFERENCES)
 def test_the_authors_names_and_order(arch):
     """The keys of the authors' code, which the reference values come with."""
@@ -77,6 +78,7 @@ def test_the_authors_names_and_order(arch):
     assert all(official[key] is weights[key] for key in keys)
 
 
+@pytest.mark.one_stack
 @pytest.mark.parametrize('depth', ARCHITECTURES)
 def test_finds_every_architecture(depth):
     weights = official_weights(depth, classes=7)

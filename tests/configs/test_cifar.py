@@ -83,6 +83,7 @@ def test_dropout_of_wrn_28_10_alone():
         assert {block.dropout for block in blocks} == {dropout}
 
 
+@pytest.mark.one_stack
 @EVERY
 @pytest.mark.parametrize('dataset', DATASETS)
 @pytest.mark.parametrize('method', METHODS)

@@ -25,6 +25,7 @@ def path_of(depth, method):
 
 
 @pytest.mark.parametrize('method', ['dsl', 'dhm'])
+@pytest.mark.one_stack
 @pytest.mark.parametrize('depth', BLOCKS)
 def test_side_branches(depth, method):
     model = build_without_weights(path_of(depth, method), 1000)
@@ -42,6 +43,7 @@ def test_side_branches(depth, method):
         assert model.head.mimicking_loss.loss_weight == 1.0
 
 
+@pytest.mark.one_stack
 @pytest.mark.parametrize('method', ['plain', 'dsl', 'dhm'])
 @pytest.mark.parametrize('depth', BLOCKS)
 def test_recipe(depth, method):

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import warm_start
-from paths import ROOT
+from paths import ROOT, free_port
 
 
 @pytest.fixture(scope='session')
@@ -47,6 +47,29 @@ def python(tool_env):
         )
         assert end == code, output[-4000:]
         return output
+
+    return run_script
+
+
+@pytest.fixture(scope='session')
+def two_processes(tool_env):
+    """Run a script in two processes that find each other, as torchrun starts them."""
+
+    def run_script(script, *arguments, env):
+        both = dict(WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=free_port())
+        ended = warm_start.run_scripts(
+            str(script),
+            [*map(str, arguments), '--launcher', 'pytorch'],
+            cwd=str(ROOT),
+            envs=[
+                {**tool_env, 'CUDA_VISIBLE_DEVICES': '', **env, **both}
+                | dict(RANK=str(rank), LOCAL_RANK=str(rank))
+                for rank in range(2)
+            ],
+            timeout=300,
+        )
+        assert [code for code, _ in ended] == [0, 0], ended[0][1][-4000:]
+        return ended[0][1] + ended[1][1]
 
     return run_script
 

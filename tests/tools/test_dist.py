@@ -1,7 +1,7 @@
 """Two processes with the shell scripts, over gloo on the CPU."""
 
+import os
 import re
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -60,7 +60,7 @@ def assert_replicas_are_equal(folder):
     assert len(moved) == len(after[0])
 
 
-def test_two_processes(config, env, run, python, tmp_path):
+def test_two_processes(config, env, run, two_processes, python, tmp_path):
     output = run('bash', ROOT / 'tools/dist_train.sh', config, '2', env=env)
     assert 'Epoch(val) [2]' in output
     assert OTHER_LAYOUT not in output
@@ -68,9 +68,8 @@ def test_two_processes(config, env, run, python, tmp_path):
     assert len(list(tmp_path.glob('work/*/vis_data/events.*'))) == 1
 
     checkpoint = tmp_path / 'work' / 'epoch_2.pth'
-    dist_test = (ROOT / 'tools/dist_test.sh', config, checkpoint, '2')
-    two = run('bash', *dist_test, env={**env, 'PORT': free_port()}, cwd=tmp_path)
-    one = python(ROOT / 'tools/test.py', config, checkpoint, env=env, cwd=tmp_path)
+    test = (ROOT / 'tools/test.py', config, checkpoint, '--work-dir', tmp_path)
+    two, one = two_processes(*test, env=env), python(*test, env=env)
     metrics = [
         re.findall(r'(?:accuracy|branch|calibration|divergence)/\w+: [\d.]+', text)
         for text in (one, two)
@@ -79,19 +78,32 @@ def test_two_processes(config, env, run, python, tmp_path):
     assert metrics[0] == metrics[1]
 
 
-def test_two_nodes(config, env, run, tmp_path):
+def test_looking_for_unused_parameters(config, env, two_processes, tmp_path):
     with config.open('a') as file:
         file.write('model_wrapper_cfg.update(find_unused_parameters=True)\n')
-
-    def node(rank):
-        node_env = {**env, 'NNODES': '2', 'NODE_RANK': str(rank)}
-        return run('bash', ROOT / 'tools/dist_train.sh', config, '1', env=node_env)
-
-    with ThreadPoolExecutor() as pool:
-        outputs = list(pool.map(node, range(2)))
-    assert any('Epoch(val) [2]' in output for output in outputs)
-    assert not any(OTHER_LAYOUT in output for output in outputs)
+    output = two_processes(ROOT / 'tools/train.py', config, env=env)
+    assert 'Epoch(val) [2]' in output
+    assert OTHER_LAYOUT not in output
     assert_replicas_are_equal(tmp_path / 'work')
+
+
+@pytest.mark.parametrize('what', ['train', 'test'])
+def test_two_nodes(what, run, tmp_path):
+    """Each starts its processes with torchrun, which is told of the other."""
+    script = tmp_path / 'bin/python'
+    script.parent.mkdir()
+    script.write_text('#!/usr/bin/env bash\nprintf "%s\\n" "$@"\n')
+    script.chmod(0o755)
+    env = dict(NNODES='2', NODE_RANK='1', MASTER_ADDR='first', PORT='29501')
+    env['PATH'] = f'{script.parent}:{os.environ["PATH"]}'
+    files = ['c.py'] if what == 'train' else ['c.py', 'epoch_1.pth']
+    command = ('bash', ROOT / f'tools/dist_{what}.sh', *files, '4', '--work-dir', 'w')
+    assert run(*command, env=env).splitlines() == [
+        *('-m', 'torch.distributed.run', '--nnodes=2', '--node_rank=1'),
+        *('--master_addr=first', '--master_port=29501', '--nproc_per_node=4'),
+        *(f'{ROOT}/tools/{what}.py', *files, '--work-dir', 'w'),
+        *('--launcher', 'pytorch'),
+    ]
 
 
 @pytest.mark.parametrize('script', ['dist_train.sh', 'dist_test.sh'])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from paths import ROOT, free_port
+from paths import ROOT
 
 HERE = Path(__file__).parent
 FORKED = ROOT / 'configs/ablations/resnet20_dhm-fork0.5_1xb64_digits.py'
@@ -47,17 +47,12 @@ model = dict(
 
 
 @pytest.mark.parametrize('model', ['', PLAIN])
-def test_two_processes(model, config, run, tmp_path):
+def test_two_processes(model, config, two_processes, tmp_path):
     config.write_text(config.read_text() + model)
-    env = dict(PYTHONPATH=f'{ROOT}:{HERE}', PORT=free_port())
-    train = ('bash', ROOT / 'tools/dist_train.sh', config, '2')
-    output = run(
-        *train,
-        '--work-dir',
-        tmp_path,
-        '--cfg-options',
-        'randomness.diff_rank_seed=True',
-        env=env,
+    output = two_processes(
+        *(ROOT / 'tools/train.py', config, '--work-dir', tmp_path),
+        *('--cfg-options', 'randomness.diff_rank_seed=True'),
+        env=dict(PYTHONPATH=f'{ROOT}:{HERE}'),
     )
     assert 'find_unused_parameters' not in output
     first, second = (

@@ -1,6 +1,5 @@
 """The README's lines over a base of MMPretrain's, with MMPretrain's installed tools."""
 
-import sys
 from pathlib import Path
 
 import mmpretrain
@@ -23,7 +22,7 @@ model = dict(type='dhm_plugin.DHMClassifier', mimicking_loss=dict(type='Mimickin
 
 
 @pytest.mark.parametrize('text', [TEXT, WITHOUT_IMPORT])
-def test_trains_and_is_stock_when_stripped(text, run, python, imagenet, tmp_path):
+def test_trains_and_is_stock_when_stripped(text, python, imagenet, tmp_path):
     config = tmp_path / 'mine.py'
     config.write_text(text)
     loaders = ('train_dataloader', 'val_dataloader', 'test_dataloader')
@@ -39,9 +38,9 @@ def test_trains_and_is_stock_when_stripped(text, run, python, imagenet, tmp_path
         'train_cfg.max_epochs=1',
         'default_hooks.logger.interval=1',
     ]
-    # Of its own process: nothing of ours is imported before the config is read.
+    # Nothing of ours is imported before the config is read.
     train = ('--work-dir', tmp_path / 'work', *options)
-    output = run(sys.executable, STOCK / 'train.py', config, *train, cwd=tmp_path)
+    output = python(STOCK / 'train.py', config, *train, cwd=tmp_path)
     assert 'loss_mimic_side1: ' in output
     assert 'Epoch(val) [1][2/2]    accuracy/top1: ' in output
     for hook in ('LabelCheckHook', 'CheckpointCheckHook'):

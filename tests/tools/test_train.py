@@ -4,8 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import mmpretrain
 import pytest
 import torch
 
+import warm_start
 from paths import ROOT
 
 CONFIG = ROOT / 'configs/dhm/resnet18_dhm_8xb32_in1k.py'
@@ -23,7 +22,7 @@ PLAIN = ROOT / 'configs/plain/resnet18_8xb32_in1k.py'
 def wait_for(condition, process, seconds=240):
     end = time.monotonic() + seconds
     while not condition():
-        assert process.poll() is None, 'the training ended before it could be killed'
+        assert process.exitcode is None, 'the training ended before it could be killed'
         assert time.monotonic() < end
         time.sleep(0.1)
 
@@ -32,31 +31,31 @@ def wait_for(condition, process, seconds=240):
 def killed(tmp_path_factory, tool_env, imagenet, small):
     """A work folder whose training was killed after its first epoch."""
     folder = tmp_path_factory.mktemp('work')
-    command = [
-        *(sys.executable, str(ROOT / 'tools/train.py'), str(CONFIG)),
-        *('--work-dir', str(folder)),
-        *small(imagenet, 'train_cfg.max_epochs=100'),
-    ]
-    with (folder / 'out').open('w') as out:
-        process = subprocess.Popen(
-            command, env=tool_env, stdout=out, stderr=out, start_new_session=True
-        )
+    options = small(imagenet, 'train_cfg.max_epochs=100')
+    (folder / 'out').touch()
+    process = warm_start.start(
+        warm_start.run_here,
+        str(ROOT / 'tools/train.py'),
+        [str(CONFIG), '--work-dir', str(folder), *options],
+        *(str(ROOT), tool_env, str(folder / 'out')),
+        env=tool_env,
+    )
     try:
         wait_for((folder / 'last_checkpoint').exists, process)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.join()
     return folder
 
 
-def test_train_kill_resume_test_strip(killed, python, run, imagenet, small, tmp_path):
+def test_train_kill_resume_test_strip(killed, python, imagenet, small, tmp_path):
     last = (killed / 'last_checkpoint').read_text()
     epoch = int(re.search(r'epoch_(\d+).pth', last).group(1))
     options = small(imagenet, f'train_cfg.max_epochs={epoch + 1}')
 
     # MMPretrain's installed script, from another folder, as a user starts it.
     train = ('--work-dir', killed, '--resume', *options)
-    output = run(sys.executable, STOCK_TRAIN, CONFIG, *train, cwd=tmp_path)
+    output = python(STOCK_TRAIN, CONFIG, *train, cwd=tmp_path)
     assert f'resumed epoch: {epoch}' in output
     assert f'Epoch(train) [{epoch + 1}][3/3]' in output
     assert f'Epoch(train) [{epoch}]' not in output
@@ -94,15 +93,6 @@ def test_train_kill_resume_test_strip(killed, python, run, imagenet, small, tmp_
     assert meta['epoch'] == epoch + 1
     assert set(meta) == {'dataset_meta', 'epoch', 'iter', 'mmengine_version'}
 
-    other = ROOT / 'configs/plain/resnet34_8xb32_in1k.py'
-    refused = python(
-        *(ROOT / 'tools/test.py', other, stripped, '--work-dir', tmp_path / 'test'),
-        *small(imagenet),
-        code=1,
-    )
-    assert 'The checkpoint is of another network than the config: ' in refused
-    assert 'backbone.layer1.2.conv1.weight is missing' in refused
-
 
 def test_amp_without_a_gpu(python):
     (line,) = python(ROOT / 'tools/train.py', CONFIG, '--amp', code=1).splitlines()[-1:]
@@ -126,18 +116,3 @@ def test_a_wrong_label_stops_before_training(python, imagenet, small, tmp_path):
     )
     assert 'class2/2.jpg has the label 1000, outside the 1000 classes' in output
     assert 'Epoch(train)' not in output
-
-
-def test_a_hostile_checkpoint_is_refused(python, imagenet, small, tmp_path):
-    class Hostile:
-        def __reduce__(self):
-            return print, ('hostile code ran',)
-
-    torch.save(dict(state_dict=dict(weight=Hostile())), tmp_path / 'hostile.pth')
-    output = python(
-        *(ROOT / 'tools/test.py', CONFIG, tmp_path / 'hostile.pth'),
-        *('--work-dir', tmp_path / 'work', *small(imagenet)),
-        code=1,
-    )
-    assert 'Unsupported global: GLOBAL print' in output.replace('__builtin__.', '')
-    assert 'hostile code ran\n' not in output

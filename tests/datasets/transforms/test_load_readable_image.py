@@ -28,7 +28,12 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize(
     ('context', 'num_workers'),
-    [(None, 0), ('fork', 2), pytest.param('spawn', 2, marks=pytest.mark.one_stack)],
+    [
+        (None, 0),
+        ('fork', 2),
+        # It imports everything again.
+        pytest.param('spawn', 1, marks=pytest.mark.one_stack),
+    ],
 )
 def test_skips_and_counts(folder, num_workers, context):
     dataset = CustomDataset(data_root=str(folder), pipeline=[LoadReadableImage()])
@@ -37,6 +42,7 @@ def test_skips_and_counts(folder, num_workers, context):
         num_workers=num_workers,
         collate_fn=list,
         multiprocessing_context=context,
+        persistent_workers=context == 'spawn',
     )
     transform = dataset.pipeline.transforms[0]
     items = [item for batch in loader for item in batch]

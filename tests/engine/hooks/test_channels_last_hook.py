@@ -2,7 +2,7 @@ import pytest
 import torch
 
 
-@pytest.mark.parametrize('method', ['plain', 'dsl', 'dhm'])
+@pytest.mark.parametrize('method', ['plain', 'dhm'])
 def test_trains_as_in_the_default_layout(method, train, history, tmp_path):
     reference = train('reference', method)
     runner = train('channels_last', method, channels_last=True)

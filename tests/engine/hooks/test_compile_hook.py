@@ -19,7 +19,7 @@ def _nothing_compiled_yet():
 # PyTorch's own backends without a compiler run what was traced: they show that all of it
 # can be traced, once.
 @pytest.mark.no_cover  # what a trace runs is slow to follow
-@pytest.mark.parametrize('method', ['plain', 'dsl', 'dhm'])
+@pytest.mark.parametrize('method', ['plain', 'dhm'])
 def test_compiles_once_and_trains_alike(method, train, history):
     reference = train('reference', method)
     hook = dict(type='CompileHook', backend='aot_eager')
@@ -45,6 +45,7 @@ def test_compiles_once_and_trains_alike(method, train, history):
     assert runner.model.state_dict().keys() == reference.model.state_dict().keys()
 
 
+@pytest.mark.one_stack
 @pytest.mark.no_cover  # what a trace runs is slow to follow
 def test_compiled_training_agrees_with_eager(train, history):
     options = {'train_cfg.max_epochs': 1}

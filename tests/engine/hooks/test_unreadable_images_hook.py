@@ -2,11 +2,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from mmengine.dataset import ConcatDataset, RepeatDataset
 from mmengine.logging import MMLogger
 from mmpretrain.datasets import CustomDataset
 
+import warm_start
 from dhm_plugin import LoadReadableImage, UnreadableImagesHook
 
 
@@ -87,4 +87,7 @@ def _process(rank, folder):
 def test_sums_over_processes(tmp_path):
     for rank in range(2):
         (tmp_path / str(rank)).mkdir()
-    mp.spawn(_process, args=(tmp_path,), nprocs=2)
+    processes = [warm_start.start(_process, rank, tmp_path) for rank in range(2)]
+    for process in processes:
+        process.join(100)
+    assert [process.exitcode for process in processes] == [0, 0]

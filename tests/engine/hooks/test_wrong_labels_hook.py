@@ -1,3 +1,4 @@
+import copy
 from types import SimpleNamespace
 
 import pytest
@@ -12,22 +13,28 @@ def runner_of(dataset, seed=0, num_workers=0):
     return SimpleNamespace(train_dataloader=loader, model=model, seed=seed)
 
 
-def drawn(seed, share=0.2):
-    """The labels of the digits, without and with noise."""
-    dataset = InMemoryDataset(Digits('train'))
-    right = dataset.labels.clone()
-    WrongLabelsHook(share).before_train(runner_of(dataset, seed))
-    return right, dataset.labels
+@pytest.fixture(scope='module')
+def drawn():
+    """Give the labels of the digits, without and with noise."""
+    digits = InMemoryDataset(Digits('train'))
+
+    def labels(seed, share=0.2):
+        dataset = copy.copy(digits)
+        dataset.labels = digits.labels.clone()
+        WrongLabelsHook(share).before_train(runner_of(dataset, seed))
+        return digits.labels, dataset.labels
+
+    return labels
 
 
-def test_a_share_is_wrong_and_drawn_from_the_seed():
+def test_a_share_is_wrong_and_drawn_from_the_seed(drawn):
     right, first = drawn(0)
     assert int((right != first).sum()) == round(0.2 * len(right))
     assert torch.equal(drawn(0)[1], first)
     assert not torch.equal(drawn(1)[1], first)
 
 
-def test_each_other_class_is_as_probable():
+def test_each_other_class_is_as_probable(drawn):
     counts = torch.zeros(10, dtype=torch.long)
     for seed in range(20):
         right, found = drawn(seed, share=0.9)
@@ -40,7 +47,7 @@ def test_each_other_class_is_as_probable():
     assert ((share - 1 / 9).abs() < 5 * (1 / 9 * 8 / 9 / number) ** 0.5).all()
 
 
-def test_a_part_has_the_same_share():
+def test_a_part_has_the_same_share(drawn):
     for seed in range(5):
         right, found = drawn(seed)
         part = InfinitePartSampler(right, images=400, seed=seed).part

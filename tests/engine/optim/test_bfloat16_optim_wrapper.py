@@ -51,7 +51,7 @@ def test_accumulation_and_clipping_are_the_stock_wrappers(features):
         assert torch.equal(model.weight, before) != moved
 
 
-@pytest.mark.parametrize('method', ['plain', 'dsl', 'dhm'])
+@pytest.mark.parametrize('method', ['plain', 'dhm'])
 def test_training_agrees_with_float32(method, train, history, features):
     options = {'train_cfg.max_epochs': 2, 'train_dataloader.batch_size': 240}
     reference = history(train('float32', method, **options))

@@ -22,6 +22,7 @@ def test_every_switch_trains(monkeypatch):
         step, 'CompileHook', lambda **kw: step_hook(backend='aot_eager', **kw)
     )
     cfg = Config.fromfile(DIGITS)
+    cfg.model.backbone.depth = 8
     for name, settings in step.switches().items():
         torch.compiler.reset()
         run = step.Step(cfg, 4, *settings)
