@@ -282,11 +282,12 @@ def test_the_log_fetches_at_its_lines_alone(network):
 
 
 def test_losses_are_looked_at_where_the_log_has_a_line(network):
-    model, hook = network(SMALL), FiniteCheckHook()
+    hook, data = FiniteCheckHook(), batch(1)
+    model = torch.nn.Identity()  # the weights are looked at before the start
     runner = mock.MagicMock(hooks=[LoggerHook(interval=3)], iter=0, model=model)
     runner.train_dataloader.__len__.return_value = 100
-    data = batch(1)
-    _, log = losses_of(model, data)
+    hook.before_train(runner)
+    _, log = losses_of(network(SMALL), data)
     with NothingFetched():
         # Floats, which are on the GPU already.
         hook.after_train_iter(runner, 0, data, log)

@@ -70,9 +70,20 @@ class FiniteCheckHook(Hook):
         # The message on the last iterations in a row that had such a loss, and how many.
         self._about, self._in_a_row = '', 0
         self._may_be_infinite: frozenset[str] = frozenset()
+        # Of the lines of the log, and the hooks that save by iterations.
+        self._intervals: list[int] = []
+        self._savers: list[CheckpointHook] = []
 
     def before_train(self, runner: Runner) -> None:
-        """Look at the weights that the training begins with."""
+        """Look at the weights that the training begins with, and up when to look."""
+        self._intervals = [
+            hook.interval for hook in runner.hooks if isinstance(hook, LoggerHook)
+        ]
+        self._savers = [
+            hook
+            for hook in runner.hooks
+            if isinstance(hook, CheckpointHook) and not hook.by_epoch
+        ]
         network = network_of(runner)
         weights = {key for key, _ in network.named_parameters()}
         self._may_be_infinite = frozenset()
@@ -110,7 +121,11 @@ class FiniteCheckHook(Hook):
             )
         )
         saves = self._may_save(runner, batch_idx)
-        if saves or self._logs(runner, batch_idx) or len(self._kept) == _KEPT:
+        if (
+            saves
+            or len(self._kept) == _KEPT
+            or any(self.every_n_inner_iters(batch_idx, n) for n in self._intervals)
+        ):
             self._look(runner, saves)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -121,14 +136,6 @@ class FiniteCheckHook(Hook):
                 number = checkpoint.get('meta', {}).get('iter', runner.iter)
                 raise _stop(self._on_weights(number, wrong))
 
-    def _logs(self, runner: Runner, batch_idx: int) -> bool:
-        """Whether a line of the log is due."""
-        return any(
-            self.every_n_inner_iters(batch_idx, hook.interval)
-            for hook in runner.hooks
-            if isinstance(hook, LoggerHook)
-        )
-
     def _may_save(self, runner: Runner, batch_idx: int) -> bool:
         """Whether something may be saved before the next iteration."""
         return (
@@ -136,8 +143,7 @@ class FiniteCheckHook(Hook):
             or self.is_last_train_iter(runner)
             or any(
                 self.every_n_train_iters(runner, hook.interval, hook.save_begin)
-                for hook in runner.hooks
-                if isinstance(hook, CheckpointHook) and not hook.by_epoch
+                for hook in self._savers
             )
         )
 
