@@ -18,11 +18,17 @@ MimickingLoss        logits of all branches -> mimicking loss of each
 In evaluation the main branch alone runs, unless another one is asked for.
 """
 
-from .compat import add_hooks, add_to_model_hub, load_checkpoints_safely
+from .compat import (
+    add_hooks,
+    add_to_model_hub,
+    load_checkpoints_safely,
+    replace_transform,
+)
 
 load_checkpoints_safely()
 
 from .datasets import *  # noqa: E402, F403
+from .datasets import LoadImageFromFile  # noqa: E402
 from .engine import *  # noqa: E402, F403
 from .engine.hooks.missing_hooks import missing_hooks  # noqa: E402
 from .evaluation import *  # noqa: E402, F403
@@ -32,3 +38,4 @@ from .version import __version__  # noqa: E402, F401
 
 add_to_model_hub(zoo_models)
 add_hooks(missing_hooks)
+replace_transform(LoadImageFromFile)

@@ -30,12 +30,14 @@ from unittest import mock
 
 import numpy as np
 import torch
+from mmcv.transforms import BaseTransform
 from mmengine.hooks import Hook
 from mmengine.infer import infer
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmpretrain.apis.model import ModelHub
+from mmpretrain.registry import TRANSFORMS
 from modelindex.models.Model import Model
 
 from .archive import verify_archive
@@ -173,6 +175,19 @@ def add_hooks(missing: Callable[[Runner], Iterable[Hook]]) -> None:
 
     register_all.missing = missing
     Runner.register_hooks = register_all
+
+
+def replace_transform(ours: type[BaseTransform]) -> None:
+    """Let configs that name a transform of MMCV's get ours of the same name.
+
+    MMCV's ``LoadImageFromFile`` does not tell which image it cannot read. A config cannot
+    name another one for validation: MMPretrain's inferencers leave out the transform of
+    this name.
+
+    Args:
+        ours (type[BaseTransform]): A subclass of MMCV's.
+    """
+    TRANSFORMS.register_module(force=True, module=ours)
 
 
 def _refuse_call(*args: object) -> None:

@@ -20,6 +20,7 @@ from dhm_plugin import (
     BranchAccuracy,
     CropFlipPreprocessor,
     DeferredRuntimeInfoHook,
+    FiniteCheckHook,
     MimickingLoss,
 )
 from dhm_plugin.checkpoints.official import build_without_weights
@@ -278,6 +279,21 @@ def test_the_log_fetches_at_its_lines_alone(network):
         hook.after_train_iter(runner, 0, outputs=log)
         with pytest.raises(ERRORS):
             hook.after_train_iter(runner, 1, outputs=log)
+
+
+def test_losses_are_looked_at_where_the_log_has_a_line(network):
+    hook, data = FiniteCheckHook(), batch(1)
+    model = torch.nn.Identity()  # the weights are looked at before the start
+    runner = mock.MagicMock(hooks=[LoggerHook(interval=3)], iter=0, model=model)
+    runner.train_dataloader.__len__.return_value = 100
+    hook.before_train(runner)
+    _, log = losses_of(network(SMALL), data)
+    with NothingFetched():
+        # Floats, which are on the GPU already.
+        hook.after_train_iter(runner, 0, data, log)
+        hook.after_train_iter(runner, 1, data, log)
+        with pytest.raises(ERRORS):
+            hook.after_train_iter(runner, 2, data, log)
 
 
 # The tests above can fail: each of these in the network is an error.

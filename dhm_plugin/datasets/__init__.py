@@ -3,12 +3,13 @@
 from .digits import Digits
 from .in_memory import InMemoryDataset
 from .part_sampler import InfinitePartSampler
-from .transforms import LoadRandomResizedCrop, LoadReadableImage
+from .transforms import LoadImageFromFile, LoadRandomResizedCrop, LoadReadableImage
 
 __all__ = [
     'Digits',
     'InMemoryDataset',
     'InfinitePartSampler',
+    'LoadImageFromFile',
     'LoadRandomResizedCrop',
     'LoadReadableImage',
 ]

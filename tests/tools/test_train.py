@@ -116,3 +116,55 @@ def test_a_wrong_label_stops_before_training(python, imagenet, small, tmp_path):
     )
     assert 'class2/2.jpg has the label 1000, outside the 1000 classes' in output
     assert 'Epoch(train)' not in output
+
+
+DIGITS = ROOT / 'configs/dhm/resnet20_dhm_1xb64_digits.py'
+
+
+def last_line(output):
+    assert 'Traceback' not in output
+    return output.strip().splitlines()[-1]
+
+
+def test_a_training_that_diverges_ends_with_one_line(inline, tmp_path):
+    options = (
+        'optim_wrapper.optimizer.lr=1e30',
+        'train_dataloader.batch_size=240',
+        'train_dataloader.dataset.dataset.indices=717',
+        'default_hooks.logger.interval=3',
+    )
+    work = ('--work-dir', tmp_path, '--cfg-options')
+    output = inline(ROOT / 'tools/train.py', DIGITS, *work, *options, code=1)
+    assert 'in iteration 2 (epoch 1) loss_ce_side0 of branch side0 is ' in last_line(
+        output
+    )
+    assert not list(tmp_path.glob('*.pth'))
+    (log,) = tmp_path.glob('*/*.log')
+    assert 'in iteration 2 (epoch 1) loss_ce_side0' in log.read_text()
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_an_unreadable_test_image_ends_with_one_line(workers, inline, build, tmp_path):
+    (tmp_path / 'list.txt').write_text('missing.png 3\n')
+    torch.save(build(DIGITS).state_dict(), tmp_path / 'some.pth')
+    config = tmp_path / 'config.py'
+    config.write_text(
+        f"""
+_base_ = '{DIGITS}'
+test_dataloader = dict(
+    num_workers={workers},
+    persistent_workers=False,
+    dataset=dict(
+        _delete_=True,
+        type='CustomDataset',
+        data_root='{tmp_path}',
+        ann_file='list.txt',
+        test_mode=True,
+        pipeline=[dict(type='LoadImageFromFile'), dict(type='PackInputs')],
+    ),
+)
+work_dir = '{tmp_path}/work'
+"""
+    )
+    output = inline(ROOT / 'tools/test.py', config, tmp_path / 'some.pth', code=1)
+    assert f'the image {tmp_path}/missing.png cannot be read: Fi' in last_line(output)

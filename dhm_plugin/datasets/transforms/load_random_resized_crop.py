@@ -3,7 +3,6 @@
 from io import BytesIO
 from types import SimpleNamespace
 
-import mmcv
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -13,6 +12,7 @@ from mmpretrain.registry import TRANSFORMS
 from PIL import Image
 
 from ...checked_arguments import checked_arguments
+from .load_image_from_file import decode
 from .load_readable_image import LoadReadableImage
 
 try:
@@ -78,7 +78,7 @@ class LoadRandomResizedCrop(LoadReadableImage):
                 return self._cropped_jpeg(content)
             except ValueError:
                 pass  # CMYK, or damaged; Pillow decides whether it can be read.
-        image = mmcv.imfrombytes(content, backend='pillow')
+        image = decode(content)
         top, left, height, width = self._draw(image.shape[:2])
         return image[top : top + height, left : left + width], image.shape[:2]
 

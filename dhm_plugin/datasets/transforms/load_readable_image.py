@@ -5,12 +5,13 @@ import logging
 
 import torch
 from mmcv.image.io import supported_backends
-from mmcv.transforms import LoadImageFromFile
 from mmengine.logging import print_log
 from mmpretrain.registry import TRANSFORMS
+from PIL import UnidentifiedImageError
 from torch.utils.data import get_worker_info
 
 from ...checked_arguments import checked_arguments
+from .load_image_from_file import LoadImageFromFile
 
 # One slot a worker, so that none has to wait for another; the main process has its own.
 _SLOTS = 512
@@ -66,25 +67,14 @@ class LoadReadableImage(LoadImageFromFile):
 
     def transform(self, results: dict) -> dict | None:
         """Load ``results['img_path']``; None if it cannot be read."""
-        path = results['img_path']
         try:
-            return self.load(results)
-        except ImportError:  # of the file backend: no image is to blame
-            raise
-        except Exception as error:
+            return super().transform(results)
+        except UnidentifiedImageError as error:
             worker = get_worker_info()
             self._skipped[0 if worker is None else 1 + worker.id % (_SLOTS - 1)] += 1
             # MMEngine drops warnings of all processes but the first one.
-            print_log(
-                f'Skipped the unreadable image {path}: {type(error).__name__}: {error}',
-                logger='current',
-                level=logging.ERROR,
-            )
+            print_log(f'Skipped: {error}', logger='current', level=logging.ERROR)
             return None
-
-    def load(self, results: dict) -> dict:
-        """Load ``results['img_path']``, whatever it raises."""
-        return super().transform(results)
 
 
 def _shared_zeros() -> torch.Tensor:

@@ -6,6 +6,8 @@ from .checkpoint_check_hook import CheckpointCheckHook
 from .compile_hook import CompileHook
 from .consistency_hook import ConsistencyHook
 from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
+from .end_with_launcher_hook import EndWithLauncherHook
+from .finite_check_hook import FiniteCheckHook
 from .label_check_hook import LabelCheckHook
 from .unreadable_images_hook import UnreadableImagesHook
 from .wrong_labels_hook import WrongLabelsHook
@@ -17,6 +19,8 @@ __all__ = [
     'CompileHook',
     'ConsistencyHook',
     'DeferredRuntimeInfoHook',
+    'EndWithLauncherHook',
+    'FiniteCheckHook',
     'LabelCheckHook',
     'UnreadableImagesHook',
     'WrongLabelsHook',

@@ -72,7 +72,8 @@ def test_a_missing_file_is_named(folder, monkeypatch):
     assert transform(dict(img_path=str(folder / 'missing.jpg'))) is None
     assert transform.num_skipped == 1
     (message,) = messages
-    assert f'{folder}/missing.jpg: FileNotFoundError' in message
+    assert message.startswith(f'Skipped: the image {folder}/missing.jpg cannot be read: ')
+    assert 'FileNotFoundError' in message
 
 
 def test_a_copy_counts_for_itself(folder):

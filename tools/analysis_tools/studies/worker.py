@@ -1,10 +1,8 @@
 """A process that trains one config after the other: a short run is mostly imports."""
 
-import ctypes
 import multiprocessing
 import os
 import runpy
-import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -13,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+
+from dhm_plugin.engine.end_with_parent import end_with_parent
 
 TRAIN = Path(__file__).parents[2] / 'train.py'
 
@@ -74,9 +74,7 @@ def train(name: str, config: Path, work_dir: Path, options: list[str]) -> None:
 
 def _begin(threads: int) -> None:
     """Let Linux end this process when the study is killed; set its threads."""
-    prctl = getattr(ctypes.CDLL(None), 'prctl', None)
-    if prctl is not None:
-        prctl(1, signal.SIGTERM)
+    end_with_parent()
     os.environ['OMP_NUM_THREADS'] = str(threads)
     torch.set_num_threads(threads)
 
