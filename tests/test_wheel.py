@@ -142,9 +142,9 @@ def test_models_by_name(python, installed):
     output = python(
         '-c',
         'import dhm_plugin, mmpretrain\n'
+        'model = mmpretrain.get_model("resnet8_dhm_1xb64_digits", pretrained=True)\n'
         'print(dhm_plugin.__file__)\n'
         'print(len(mmpretrain.list_models("*_dhm_")))\n'
-        'model = mmpretrain.get_model("resnet8_dhm_1xb64_digits", pretrained=True)\n'
         'print(type(model).__name__, model._config.filename)\n'
         'print(model._metainfo.weights)',
     ).splitlines()
