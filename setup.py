@@ -46,7 +46,14 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=['dhm_plugin', 'dhm_plugin.*']),
     package_data={'dhm_plugin': ['py.typed']},
-    install_requires=['torch>=2.6', 'torchvision', 'numpy', 'tensorboard', 'simplejpeg'],
+    install_requires=[
+        'torch>=2.6',
+        'torchvision',
+        'numpy',
+        'tensorboard',
+        'simplejpeg',
+        'safetensors',
+    ],
     extras_require={
         # The stack that most users have. Install one of the two, never both:
         # they share their import names.
@@ -65,9 +72,9 @@ setup(
             'onedl-mmcv>=2.3.6,<2.4',
             'opencv-python',
         ],
-        'demo': ['scikit-learn', 'matplotlib'],
+        'demo': ['scikit-learn', 'scipy', 'matplotlib'],
         'study': ['scipy', 'matplotlib'],
-        'export': ['timm', 'onnx', 'onnxscript', 'onnxruntime', 'safetensors'],
+        'export': ['timm', 'onnx', 'onnxscript', 'onnxruntime'],
         'test': [
             'setuptools>=70.1',
             'pytest',

@@ -1,11 +1,15 @@
 """The models of the zoo by name, for MMPretrain's ``list_models`` and ``get_model``."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import torch
 from mmengine.runner import CheckpointLoader
 from modelindex.load_model_index import load
 from modelindex.models.Model import Model
+
+from .checkpoints import read_state_dict
 
 PACKAGE = Path(__file__).parent
 NO_WEIGHTS = 'no-weights://'
@@ -28,8 +32,8 @@ def zoo_models() -> Iterator[Model]:
     """Read our model index.
 
     Yields:
-        Model: With the absolute path of its config. For weights, where there are none,
-        it has an address that :func:`load_from_nowhere` answers.
+        Model: With the absolute paths of its config and of its weights. Where there are
+        no weights, it has an address that :func:`load_from_nowhere` answers.
     """
     root = find_root()
     index = root / 'model-index.yml'
@@ -37,8 +41,32 @@ def zoo_models() -> Iterator[Model]:
         return
     for model in load(str(index)).models:
         model.config = str(root / model.config)
-        model.weights = model.weights or f'{NO_WEIGHTS}{model.name}'
+        if model.weights:
+            model.weights = str(root / model.weights)
+        else:
+            model.weights = f'{NO_WEIGHTS}{model.name}'
         yield model
+
+
+# MMEngine matches it as a regular expression, after those of addresses.
+@CheckpointLoader.register_scheme(prefixes=r'.+\.safetensors$', force=True)
+def load_from_safetensors(
+    path: str, map_location: object = None
+) -> dict[str, dict[str, torch.Tensor]]:
+    """Read weights in the format of safetensors, which MMEngine does not know.
+
+    Args:
+        path (str): The file.
+        map_location (object, optional): Not used: the weights are on the CPU. Defaults to
+            None.
+
+    Returns:
+        dict[str, dict[str, torch.Tensor]]: The weights under ``state_dict``.
+
+    Raises:
+        CheckpointError: As :func:`read_state_dict` does.
+    """
+    return {'state_dict': read_state_dict(os.path.expanduser(path))[0]}
 
 
 # MMPretrain's ``get_model(NAME, pretrained=True)`` goes on with random weights, if the

@@ -1,5 +1,6 @@
 """What several tests share."""
 
+import gc
 import os
 import random
 import sys
@@ -50,6 +51,12 @@ def pytest_collection_modifyitems(items):
         if any(item.path.is_relative_to(ROOT / folder) for folder in ONE_STACK):
             item.add_marker('one_stack')
     items.sort(key=lambda item: not item.path.is_relative_to(ROOT / 'tests/tools'))
+
+
+def pytest_collection_finish():
+    """Leave what is imported alone: MMEngine's data sets collect garbage as they load."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -40,7 +40,8 @@ def test_plain_networks_and_mmpretrains_own():
 
 def test_models_with_results_by_task():
     found = mmpretrain.list_models('*_dhm_', task='Image Classification')
-    assert found == [f'resnet{depth}_dhm_8xb32_in1k' for depth in (101, 152, 18, 50)]
+    in1k = [f'resnet{depth}_dhm_8xb32_in1k' for depth in (101, 152, 18, 50)]
+    assert found == [*in1k, 'resnet8_dhm_1xb64_digits']
 
 
 def test_get_model():

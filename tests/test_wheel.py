@@ -103,7 +103,8 @@ def test_the_sdist_carries_what_the_checkout_has(sdist):
     carried = {name for name in names if name.partition('/')[0] in FOLDERS}
     assert carried == files_of(*FOLDERS)
     suffixes = {name.rpartition('.')[2] for name in carried}
-    assert suffixes == {'py', 'typed', 'yml', 'md', 'svg', 'png', 'csv', 'sh'}
+    pages = {'md', 'yml', 'svg', 'png', 'csv'}
+    assert suffixes == {'py', 'typed', 'sh', 'safetensors'} | pages
     pages = {'README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'CITATION.cff', 'LICENSE'}
     assert names >= pages | {'model-index.yml', 'setup.py', 'pyproject.toml'}
 
@@ -141,18 +142,20 @@ def test_models_by_name(python, installed):
     output = python(
         '-c',
         'import dhm_plugin, mmpretrain\n'
+        'model = mmpretrain.get_model("resnet8_dhm_1xb64_digits", pretrained=True)\n'
         'print(dhm_plugin.__file__)\n'
         'print(len(mmpretrain.list_models("*_dhm_")))\n'
-        'model = mmpretrain.get_model("resnet18_dhm_8xb32_in1k")\n'
-        'print(type(model).__name__, model._config.filename)',
+        'print(type(model).__name__, model._config.filename)\n'
+        'print(model._metainfo.weights)',
     ).splitlines()
     package = installed / 'dhm_plugin'
     number = len([*ROOT.glob('configs/dhm/*.py')])
-    config = package / '.mim/configs/dhm/resnet18_dhm_8xb32_in1k.py'
-    assert output[-3:] == [
+    config = package / '.mim/configs/dhm/resnet8_dhm_1xb64_digits.py'
+    assert output[-4:] == [
         str(package / '__init__.py'),
         str(number),
         f'DHMClassifier {config}',
+        str(config.with_suffix('.safetensors')),
     ]
 
 

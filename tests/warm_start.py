@@ -4,6 +4,7 @@ The imports are most of a short script's time. What is ours is imported by each 
 """
 
 import atexit
+import gc
 import multiprocessing
 import os
 import runpy
@@ -131,6 +132,7 @@ def run_here(script, arguments, cwd, env, output):
     os.close(log)
     assert 'dhm_plugin' not in sys.modules
     np.random.seed()  # or all scripts would draw the same numbers
+    gc.freeze()  # MMEngine's data sets collect garbage, also among what is imported
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)

@@ -20,27 +20,42 @@ PLAIN = MAP / 'resnet8_1xb64_fmnist.py'
 OTHERS = sorted(MAP.glob('resnet8_d*_1xb64_fmnist.py'))
 DEEPER = sorted(MAP.glob('resnet20_*_1xb64_fmnist.py'))
 CONFIGS = [PLAIN, *OTHERS, MAP / 'resnet20_1xb64_fmnist.py', *DEEPER]
+CHARACTERS = [MAP / f'resnet8_{tag}1xb64_characters.py' for tag in ('', 'dsl_', 'dhm_')]
 # Channels and blocks of the side branches' stages.
 BRANCHES = {
     'resnet8': [[(16, 32, 1), (32, 64, 1)], [(32, 128, 1)]],
+    'resnet8_dhm-narrow': [[(16, 16, 1), (16, 32, 1)], [(32, 32, 1)]],
+    'resnet8_dhm-short': [[(32, 64, 1)]],
     'resnet20': [[(16, 32, 3), (32, 64, 2)], [(32, 128, 3)]],
 }
 
 
-def test_there_are_five_methods():
-    assert len(OTHERS) == 4
-    losses = {}
+def test_the_methods():
+    found = {}
     for config in OTHERS:
         cfg = Config.fromfile(config)
         loss = cfg.model.head.mimicking_loss
-        probs = [branch.get('fork_prob', 1) for branch in cfg.model.neck.branches]
-        pairs = loss and (loss.get('students', 'all'), loss.get('teachers', 'all'))
-        losses[config.stem.split('_')[1]] = (pairs, probs)
-    assert losses == {
-        'dsl': (None, [1, 1]),
-        'dhm': (('all', 'all'), [1, 1]),
-        'dhm-fork0.5': (('all', 'all'), [0.5, 0.5]),
-        'dhm-main-teaches': (('side', 'main'), [1, 1]),
+        probs = {branch.get('fork_prob', 1) for branch in cfg.model.neck.branches}
+        schedule = cfg.default_hooks.get('schedule', {})
+        found[config.stem.split('_')[1]] = (
+            loss and (loss.get('students', 'all'), loss.get('teachers', 'all')),
+            schedule.get('loss_weight', loss and loss.get('loss_weight', 1)),
+            schedule.get('fork_prob', *probs),
+        )
+    every = ('all', 'all')
+    assert found == {
+        'dsl': (None, None, 1),
+        'dhm': (every, 1, 1),
+        'dhm-fork0.5': (every, 1, 0.5),
+        'dhm-main-teaches': (('side', 'main'), 1, 1),
+        'dhm-fork0.25': (every, 1, 0.25),
+        'dhm-early': (every, 1, [(0.5, 1), (0.5, 0)]),
+        'dhm-late': (every, 1, [(0.5, 0), (0.5, 1)]),
+        'dhm-narrow': (every, 1, 1),
+        'dhm-short': (every, 1, 1),
+        'dhm-ramp': (every, [(0, 0), (0.5, 1)], 1),
+        'dhm-w0.5': (every, 0.5, 1),
+        'dhm-w2': (every, 2, 1),
     }
 
 
@@ -61,7 +76,8 @@ def test_without_side_branches_it_is_the_plain_network(config, build):
         [(stage.in_channels, stage.out_channels, len(stage)) for stage in branch]
         for branch in other.neck.branches
     ]
-    assert stages == BRANCHES[network]
+    described = config.stem.partition('_1xb')[0]
+    assert stages == BRANCHES.get(described, BRANCHES[network])
     other.switch_to_deploy()
     assert differing_weights(other.state_dict(), plain.state_dict()) == []
     other.load_state_dict(plain.state_dict())
@@ -72,8 +88,30 @@ def test_without_side_branches_it_is_the_plain_network(config, build):
 def test_whatever_is_no_part_of_the_network_is_the_same():
     for config in CONFIGS[1:]:
         ours, theirs = (Config.fromfile(path).to_dict() for path in (PLAIN, config))
-        for name in theirs.keys() - {'model', 'stage', 'branches'}:
+        theirs['default_hooks'].pop('schedule', None)
+        for name in theirs.keys() - {'model', 'stage', 'branches', 'schedule'}:
             assert ours[name] == theirs[name], name
+
+
+def test_the_characters_are_94_classes_in_three_splits_of_whole_fonts():
+    for config in CHARACTERS:
+        cfg = Config.fromfile(config)
+        training, held_out, test = (
+            loader.dataset
+            for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader)
+        )
+        training = training.dataset
+        assert training.indices % 94 == held_out.indices % 94 == 0
+        assert test.get('indices') is None
+        assert test.test_mode
+        assert not held_out.test_mode
+        assert held_out.split == training.split == 'train'
+        for dataset in (training, held_out, test):
+            assert len(dataset.metainfo.classes) == 94
+            assert (dataset.type, dataset.data_root) == ('MNIST', 'data/characters')
+        assert cfg.model.head.num_classes == cfg.data_preprocessor.num_classes == 94
+        # Mirrored, a b is a d.
+        assert cfg.data_preprocessor.flip_prob == 0
 
 
 @pytest.fixture
@@ -112,9 +150,9 @@ def test_the_images_of_training_tuning_and_test_differ(fashion_mnist):
 
 
 @pytest.mark.one_stack
-@pytest.mark.parametrize('config', CONFIGS, ids=lambda path: path.stem)
-def test_it_trains(config, fashion_mnist, tmp_path):
-    cfg = Config.fromfile(config)
+@pytest.mark.parametrize('method', ['', 'dhm_', 'dhm-ramp_'])
+def test_it_trains(method, fashion_mnist, tmp_path):
+    cfg = Config.fromfile(MAP / f'resnet8_{method}1xb64_fmnist.py')
     for loader in (cfg.train_dataloader.dataset, cfg.val_dataloader, cfg.test_dataloader):
         loader.dataset.data_root = str(fashion_mnist)
     cfg.merge_from_dict(
@@ -124,7 +162,7 @@ def test_it_trains(config, fashion_mnist, tmp_path):
             'default_hooks.logger.interval': 1,
             'param_scheduler': [],
             'work_dir': str(tmp_path / 'run'),
-            'experiment_name': f'{config.stem}_trains',
+            'experiment_name': f'{method}trains',
             'val_dataloader.dataset.indices': -100,
             'randomness.seed': 0,
         }
@@ -142,6 +180,9 @@ def test_it_trains(config, fashion_mnist, tmp_path):
 
 FOUR = ('plain', 'dsl', 'dhm', 'plain-as-dhm')
 CLAIMS = [('dhm', 'plain'), ('dhm', 'dsl'), ('dhm', 'plain-as-dhm')]
+CHEAPER = ('plain', 'dhm', 'dhm-fork0.25', 'dhm-early', 'dhm-late', 'dhm-narrow')
+CHEAPER += ('dhm-short',)
+BETTER = ('plain', 'dhm', 'dhm-ramp', 'dhm-w0.5', 'dhm-w2')
 # Network, images, share of wrong labels, and the iterations of the methods.
 STAGES = {
     'stage2': ('resnet8', 4000, 0, dict.fromkeys(FOUR, 25000)),
@@ -153,6 +194,7 @@ STAGES = {
     'stage4_60000': ('resnet8', 4000, 0, dict.fromkeys(FOUR, 60000)),
     'stage5_4000_6000': ('resnet20', 4000, 0, dict.fromkeys(FOUR, 6000)),
     'stage5_50000_25000': ('resnet20', 50000, 0, dict.fromkeys(FOUR, 25000)),
+    'stage6': ('resnet8', 38916, 0, dict.fromkeys(FOUR, 25000)),
     'stage7': ('resnet8', 4000, 0.2, dict.fromkeys(FOUR, 6000)),
     'stage8_4000_6000': (
         'resnet8',
@@ -166,6 +208,8 @@ STAGES = {
         0,
         {'plain': 25000, 'plain-1.5': 37500, 'plain-4': 100000},
     ),
+    'stage9_cheaper': ('resnet8', 4000, 0, dict.fromkeys(CHEAPER, 6000)),
+    'stage9_better': ('resnet8', 4000, 0, dict.fromkeys(BETTER, 6000)),
 }
 
 
@@ -187,14 +231,14 @@ def test_a_stage_is_the_protocols(stage):
     first, _ = read('stage1')
     for name in ('grid', 'tuning_seeds', 'seeds'):
         assert getattr(study, name) == getattr(first, name)
-    yardstick = stage.startswith('stage8')
-    assert study.claims == ([] if yardstick else CLAIMS)
+    assert study.claims == ([] if stage[:6] in ('stage8', 'stage9') else CLAIMS)
+    data = 'characters' if stage == 'stage6' else 'fmnist'
     assert [*study.configs] == [*lengths]
     of_seed = {training.name: training for training in finals if training.seed == 10}
     for name, training in of_seed.items():
-        method = name.split('-')[0]
+        method = name if stage.startswith('stage9') else name.split('-')[0]
         tag = '' if method == 'plain' else f'{method}_'
-        assert training.config.name == f'{network}_{tag}1xb64_fmnist.py'
+        assert training.config.name == f'{network}_{tag}1xb64_{data}.py'
         cfg = training.settings()
         MODELS.build(cfg.model)
         assert cfg.train_dataloader.sampler.images == images
@@ -209,6 +253,7 @@ def test_a_stage_is_the_protocols(stage):
         assert cfg.param_scheduler[1].end == length
     title = f'{images:,} images'
     title += ', ResNet-20' if network == 'resnet20' else ''
+    title += ', 94 classes' if stage == 'stage6' else ''
     title += ', a fifth of the labels wrong' if wrong else ''
     assert study.title == title
     line = f'| `{stage}.py` | {len(study.tunings())} | {len(finals)} | '
@@ -225,10 +270,15 @@ def test_the_rows_that_are_there_are_of_these_settings():
 
 
 @pytest.mark.parametrize(
-    ('stage', 'beside'),
-    [('stage8_4000_6000', 'stage1'), ('stage8_50000_25000', 'stage3_50000_25000')],
+    ('stage', 'beside', 'methods'),
+    [
+        ('stage8_4000_6000', 'stage1', 1),
+        ('stage8_50000_25000', 'stage3_50000_25000', 1),
+        ('stage9_cheaper', 'stage1', 2),
+        ('stage9_better', 'stage1', 2),
+    ],
 )
-def test_the_yardstick_takes_over_the_rows_of_its_stage(stage, beside):
+def test_a_stage_takes_over_the_rows_of_another(stage, beside, methods):
     ours, theirs = (
         {
             (kind, t.name): settings_of(t.settings())
@@ -239,6 +289,6 @@ def test_the_yardstick_takes_over_the_rows_of_its_stage(stage, beside):
     )
     shared = ours.keys() & theirs.keys()
     # Six points of the grid, and the final run.
-    assert len(shared) == 7
+    assert len(shared) == 7 * methods
     for key in shared:
         assert ours[key] == theirs[key]

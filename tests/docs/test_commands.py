@@ -45,7 +45,7 @@ RUN_BY = {
     ('compare_methods.py', '--out', '--seeds'): COMPARE,
     ('compare_methods.py', '--consistency', '--out', '--seeds'): COMPARE,
     ('compare_methods.py', '--cfg-options', '--consistency', '--out', '--seeds'): COMPARE,
-    ('demo.py', '--epochs', '--out'): DEMO,
+    ('demo.py', '--epochs', '--out', '--seeds'): DEMO,
     ('print_side_branches.py',): (
         'tests/tools/analysis_tools/test_print_side_branches.py'
         '::test_what_it_prints_builds_the_same_model'

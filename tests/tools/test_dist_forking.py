@@ -18,7 +18,11 @@ def config(tmp_path):
         f"""
 _base_ = '{FORKED}'
 custom_imports = dict(imports=['dhm_plugin', 'cpu_replicas'])
-custom_hooks = [dict(type='SaveReplicaHook'), dict(type='SaveForksHook')]
+custom_hooks = [
+    dict(type='SaveReplicaHook'),
+    dict(type='SaveForksHook'),
+    dict(type='BranchScheduleHook', loss_weight=[(0, 0), (1, 2)]),
+]
 env_cfg = dict(dist_cfg=dict(backend='gloo'))
 model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
 param_scheduler = []

@@ -6,12 +6,13 @@ import torch
 from mmengine import Config
 from mmengine.analysis import FlopAnalyzer, parameter_count
 from mmengine.registry import DefaultScope
-from mmpretrain.registry import MODELS
+from mmpretrain.registry import HOOKS, MODELS
 from mmpretrain.structures import DataSample
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from dhm_plugin import DHMClassifier
+from dhm_plugin import BranchScheduleHook, DHMClassifier
+from dhm_plugin.checkpoints.export.config import type_name
 
 
 class Complexity(NamedTuple):
@@ -63,7 +64,8 @@ def training_flops(cfg: Config, shape: tuple[int, int, int]) -> float:
     """Count the FLOPs of a training step, forward and backward, for one image.
 
     Counted are convolutions and matrix products, a multiply-add as two, as PyTorch's
-    counter has them. A side branch with ``fork_prob`` counts with that probability.
+    counter has them. A side branch with ``fork_prob`` counts with that probability; with
+    that of a :class:`BranchScheduleHook`, with its mean over the training.
 
     Args:
         cfg (Config): The config.
@@ -78,6 +80,9 @@ def training_flops(cfg: Config, shape: tuple[int, int, int]) -> float:
         return _count_step(model, shape)
     branches = model.neck if model.side_branches is None else model.side_branches
     probs = branches.fork_probs
+    scheduled = _scheduled_fork_prob(cfg)
+    if scheduled is not None:
+        probs = [scheduled] * len(probs)
     if all(prob == 1 for prob in probs):
         return _count_step(model, shape)
     branches.fork_probs = [0.0] * len(probs)
@@ -86,6 +91,14 @@ def training_flops(cfg: Config, shape: tuple[int, int, int]) -> float:
         branches.fork_probs = [float(i == index) for i in range(len(probs))]
         flops += prob * (_count_step(model, shape) - alone)
     return flops
+
+
+def _scheduled_fork_prob(cfg: Config) -> float | None:
+    hooks = [*cfg.get('default_hooks', {}).values(), *cfg.get('custom_hooks', [])]
+    for hook in hooks:
+        if hook and type_name(hook['type']) == BranchScheduleHook.__name__:
+            return HOOKS.build(hook).mean_fork_prob
+    return None
 
 
 def _count_step(model: nn.Module, shape: tuple[int, int, int]) -> float:

@@ -22,6 +22,12 @@ PAPER_ERRORS = {
     'resnet101_dhm_8xb32_in1k': (21.348, 5.684),
     'resnet152_dhm_8xb32_in1k': (20.810, 5.396),
 }
+# Top-1 accuracy (%) of our weights on the test images, as tests/test_weights.py has it.
+ACCURACIES = {
+    'resnet8_1xb64_digits': 97.78,
+    'resnet8_dsl_1xb64_digits': 97.78,
+    'resnet8_dhm_1xb64_digits': 97.22,
+}
 # The word of a metafile for each dataset's class, in the order of the tables.
 DATASETS = {
     'ImageNet': 'ImageNet-1k',
@@ -143,6 +149,14 @@ def describe(path: Path, root: Path) -> dict:
             'Dataset': DATASETS[dataset],
             'Reported By': "the paper's authors; not reproduced with this code",
             'Metrics': {'Top 1 Error': top1, 'Top 5 Error': top5},
+        }
+        model['Results'] = [result]
+    if path.stem in ACCURACIES:
+        model['Weights'] = path.with_suffix('.safetensors').relative_to(root).as_posix()
+        result = {
+            'Task': 'Image Classification',
+            'Dataset': DATASETS[dataset],
+            'Metrics': {'Top 1 Accuracy': ACCURACIES[path.stem]},
         }
         model['Results'] = [result]
     return model

@@ -1,6 +1,7 @@
-"""Hooks: checks, logs of the branches, memory layout, compiling, label noise."""
+"""Hooks: checks, logs and schedules of branches, layout, compiling, label noise."""
 
 from .branch_charts_hook import BranchChartsHook
+from .branch_schedule_hook import BranchScheduleHook
 from .channels_last_hook import ChannelsLastHook
 from .checkpoint_check_hook import CheckpointCheckHook
 from .compile_hook import CompileHook
@@ -14,6 +15,7 @@ from .wrong_labels_hook import WrongLabelsHook
 
 __all__ = [
     'BranchChartsHook',
+    'BranchScheduleHook',
     'ChannelsLastHook',
     'CheckpointCheckHook',
     'CompileHook',

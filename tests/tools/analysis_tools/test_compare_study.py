@@ -71,16 +71,18 @@ def write_test_images(folder):
             (folder / f'{split}-{kind}-ubyte').write_bytes(header + array.tobytes())
 
 
-def test_tunes_freezes_and_then_reads_the_test_images(python, inline, study, tmp_path):
+def test_tunes_freezes_and_then_reads_the_test_images(
+    inline, trains_here, study, tmp_path
+):
     out = tmp_path / 'out'
-    command = (COMPARE, study, '--out', out, '--jobs', 2)
+    command = (COMPARE, study, '--out', out)
     text = inline(*command, code=1)
     assert f'{out / "choice.json"}: is missing; before the final runs the tuning' in text
     assert not (out / 'results.csv').exists()
 
     # There are no test images: nobody has read them.
     assert not (tmp_path / 'images').exists()
-    python(*command, '--tune')
+    inline(*command, '--tune')
     rows = results.read(out / 'tuning.csv')
     names = [f'{m}_lr{lr}' for m in ('plain', 'dhm', 'longer') for lr in (1e-9, 0.05)]
     assert sorted(row['config'] for row in rows) == sorted(names)
@@ -97,7 +99,7 @@ def test_tunes_freezes_and_then_reads_the_test_images(python, inline, study, tmp
     assert (out / 'choice.json').read_text() == choice
 
     write_test_images(tmp_path / 'images')
-    text = python(*command)
+    text = inline(*command)
     rows = results.read(out / 'results.csv')
     runs = {(row['config'], row['seed']): row for row in rows}
     assert sorted(runs) == [(m, s) for m in ('dhm', 'longer', 'plain') for s in '12']

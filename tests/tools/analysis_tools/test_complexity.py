@@ -31,6 +31,9 @@ def test_a_branch_counts_as_often_as_it_is_forked():
     assert dhm - plain == 6 * (side0 + side1)
     assert flops('_dsl') == flops('_dhm-main-teaches') == dhm
     assert flops('_dhm-fork0.5') == pytest.approx((plain + dhm) / 2)
+    # In half of the iterations.
+    assert flops('_dhm-early') == flops('_dhm-late') == flops('_dhm-fork0.5')
+    assert flops('_dhm-ramp') == dhm
 
 
 def test_a_side_branch_of_a_plain_config_counts_as_often_too():

@@ -1,42 +1,44 @@
-"""The demo, with one epoch a method."""
+"""The demo, with one epoch and two seeds."""
 
 import demo
-import progress
 from paths import ROOT
+from studies import results
 
 
-def test_shows_the_epoch_of_the_running_training(monkeypatch, capsys, tmp_path):
-    def run(log, script, *arguments, watch):
-        for epoch in (3, 25):
-            watch()
-            (tmp_path / 'dhm/last_checkpoint').write_text(f'epoch_{epoch}.pth')
-        watch()
-
-    monkeypatch.setattr(demo, 'run', run)
-    monkeypatch.setattr(progress, 'LINES', 0)
-    with progress.Progress('training', 75) as shown:
-        demo.train('DHM', tmp_path / 'dhm', 25, shown)
-    lines = [line.split(', about')[0] for line in capsys.readouterr().err.splitlines()]
-    assert lines == [
-        'training: DHM, epoch 1 of 25, 67%',
-        'training: DHM, epoch 4 of 25, 71%',
-        'training: DHM, epoch 25 of 25, 100%',
-    ]
-
-
-def test_demo(python, tmp_path):
-    output = python(
-        ROOT / 'tools/analysis_tools/demo.py', '--epochs', '1', '--out', tmp_path
-    )
+def test_demo(inline, trains_here, tmp_path):
+    command = (ROOT / 'tools/analysis_tools/demo.py', '--epochs', 1, '--seeds', 2)
+    output = inline(*command, '--out', tmp_path)
     for method in ('DSL', 'DHM'):
-        stripped = tmp_path / method.lower() / 'stripped.pth'
-        assert f'{method}: {stripped} runs in the plain network' in output
+        stripped = tmp_path / 'runs' / method / 'seed0/stripped.pth'
+        assert f'{method}: without side branches, {stripped} runs in the plain' in output
     assert 'all 360 predictions are the same, bit for bit' in output
     table = (tmp_path / 'table.md').read_text()
     assert table in output
     rows = [line.strip('| ').split(' | ') for line in table.splitlines()[2:]]
-    assert [row[0] for row in rows] == ['plain', 'DSL', 'DHM']
-    assert [row.count('-') for row in rows] == [3, 0, 0]
-    for row in rows[1:]:
-        assert row[1] == row[4]
-    assert (tmp_path / 'curves.png').read_bytes().startswith(b'\x89PNG')
+    assert [row[:2] for row in rows] == [[name, '2'] for name in demo.METHODS]
+    assert [row.count('-') for row in rows] == [4, 0, 0]
+    assert demo.what_runs_tell(results.read(tmp_path / 'results.csv')) in output
+    for name in ('curves.png', 'results.png'):
+        assert (tmp_path / name).read_bytes().startswith(b'\x89PNG')
+
+
+def rows_of(**accuracies):
+    return [
+        dict(config=method, seed=str(seed), main=str(accuracy))
+        for method, by_seed in accuracies.items()
+        for seed, accuracy in enumerate(by_seed)
+    ]
+
+
+def test_says_what_one_run_shows():
+    rows = rows_of(plain=[97, 98, 96], DSL=[98, 97, 97], DHM=[97.5, 98.6, 96.4])
+    plain, dsl, dhm = demo.what_runs_tell(rows).splitlines()
+    assert plain.startswith('plain: 96.00 to 98.00 % by the seed alone. ')
+    assert dsl.startswith('DSL - plain: -1.00 to +1.00, of one run each ')
+    end = 'of 3 seeds +0.33 ± 2.87, a 95% interval that holds 0: none is shown to win.'
+    assert dsl.endswith(end)
+    assert dhm.startswith('DHM - plain: +0.40 to +0.60, of one run each ')
+    assert dhm.endswith('of 3 seeds +0.50 ± 0.25, a 95% interval that excludes 0.')
+    one = rows_of(plain=[97], DSL=[98], DHM=[96])
+    lines = demo.what_runs_tell(one).splitlines()
+    assert lines[1] == 'DSL - plain: +1.00 to +1.00, of one run each and the same seed.'

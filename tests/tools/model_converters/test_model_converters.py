@@ -5,7 +5,9 @@ from collections import OrderedDict
 
 import pytest
 import torch
+from mmengine.runner import CheckpointLoader
 
+from dhm_plugin.checkpoints import CheckpointError
 from paths import ROOT
 
 CONVERTERS = ROOT / 'tools/model_converters'
@@ -118,3 +120,23 @@ def test_what_fails_writes_nothing(script, content, message, inline, tmp_path):
     assert message in output
     assert 'Traceback' not in output
     assert not paths[1].parent.exists()
+
+
+def test_to_safetensors(inline, build, tmp_path):
+    model = build('dhm/resnet8_dhm_1xb64_digits.py')
+    src, dst = tmp_path / 'epoch_1.pth', tmp_path / 'weights.safetensors'
+    torch.save(dict(state_dict=model.state_dict(), meta=dict(epoch=1)), src)
+    text = inline(CONVERTERS / 'to_safetensors.py', src, dst)
+    assert f'{dst}: {len(model.state_dict())} weights, in half precision' in text
+    # MMEngine's own loader, as of --resume, load_from and get_model.
+    loaded = CheckpointLoader.load_checkpoint(str(dst), 'cpu')['state_dict']
+    assert loaded.keys() == model.state_dict().keys()
+    for key, value in model.state_dict().items():
+        rounded = value.half() if value.is_floating_point() else value
+        assert loaded[key].dtype == rounded.dtype
+        assert torch.equal(loaded[key], rounded), key
+    text = inline(CONVERTERS / 'to_safetensors.py', src, src, code=2)
+    assert f'{src}: must end with .safetensors' in text
+    dst.unlink()
+    with pytest.raises(CheckpointError, match=r'weights\.safetensors: there is no such'):
+        CheckpointLoader.load_checkpoint(str(dst), 'cpu')

@@ -1,9 +1,13 @@
 import os
+import signal
+import time
+from pathlib import Path
 
 import pytest
 import torch
 
 from paths import ROOT
+from studies import worker
 from studies.training import Training, initial_weights
 from studies.worker import train, workers
 
@@ -23,6 +27,8 @@ def test_nothing_depends_on_what_ran_before(tmp_path, monkeypatch, tool_env):
     broken = Training(FORKED, 0, tmp_path / 'broken', broken)
     start = initial_weights([alone])
     with workers(1) as pool:
+        # As the environment says; of two cores its share would be two.
+        assert pool.submit(torch.get_num_threads).result() == 1
         for training in (alone, broken, other, after):
             future = pool.submit(train, *training.command(start))
             if training is not broken:
@@ -50,9 +56,7 @@ def test_nothing_depends_on_what_ran_before(tmp_path, monkeypatch, tool_env):
     assert 'Epoch(val) [1]' in text
 
 
-def test_by_iterations_it_goes_on_where_it_was(tmp_path, monkeypatch, tool_env):
-    for name, value in {**tool_env, 'CUDA_VISIBLE_DEVICES': ''}.items():
-        monkeypatch.setenv(name, value)
+def test_by_iterations_it_goes_on_where_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr('studies.training.CHECKPOINTS', 2)
     base = tmp_path / 'base.py'
     base.write_text(
@@ -71,15 +75,16 @@ train_cfg = dict(_delete_=True, by_epoch=False, max_iters=400)
     start = initial_weights([training])
     last = training.work_dir / 'iter_4.pth'
     states, rows = [], []
-    with workers(1) as pool:
-        for _ in range(2):
-            pool.submit(train, *training.command(start)).result()
-            states.append(torch.load(last, weights_only=False))
-            rows.append({**training.result(), 'seconds': 0})
-            # Killed after its second iteration.
-            last.unlink()
-            (training.work_dir / 'last_checkpoint').write_text('iter_2.pth')
-    assert 'resumed epoch: ' in (training.work_dir / 'train.log').read_text()
+    for part in range(2):
+        name, *arguments = training.command(start)
+        train(f'{name}_{part}', *arguments)
+        states.append(torch.load(last, weights_only=False))
+        rows.append({**training.result(), 'seconds': 0})
+        # Killed after its second iteration.
+        last.unlink()
+        (training.work_dir / 'last_checkpoint').write_text('iter_2.pth')
+    logs = [log.read_text() for log in sorted(training.work_dir.glob('*/*.log'))]
+    assert ['resumed epoch: ' in log for log in logs] == [False, True]
     assert rows[0] == rows[1]
     assert rows[0]['iterations'] == 4
     for key, value in states[0]['state_dict'].items():
@@ -88,10 +93,37 @@ train_cfg = dict(_delete_=True, by_epoch=False, max_iters=400)
 
 @pytest.mark.parametrize('given', [3, None])
 def test_threads_are_those_of_the_environment_or_a_share(given, monkeypatch):
-    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+    pools = []
+    monkeypatch.setattr(worker, 'ProcessPoolExecutor', lambda *args: pools.append(args))
     monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
     if given:
         monkeypatch.setenv('OMP_NUM_THREADS', str(given))
-    with workers(1) as pool:
-        threads = pool.submit(torch.get_num_threads).result()
-    assert threads == (given or len(os.sched_getaffinity(0)))
+    workers(1)
+    ((jobs, _, begin, threads),) = pools
+    assert jobs == 1
+    assert begin is worker._begin
+    assert threads == (given or len(os.sched_getaffinity(0)),)
+
+
+@pytest.mark.skipif(not Path('/proc').is_dir(), reason='Linux ends it')
+def test_a_worker_ends_when_its_study_is_killed():
+    reading, writing = os.pipe()
+    study = os.fork()
+    if not study:
+        try:
+            if not os.fork():
+                worker._begin(torch.get_num_threads())
+                os.write(writing, b'%d' % os.getpid())
+            time.sleep(60)
+        finally:
+            os._exit(0)
+    pid = int(os.read(reading, 20))
+    os.kill(study, signal.SIGKILL)
+    os.waitpid(study, 0)
+    deadline = time.monotonic() + 20
+    status = Path(f'/proc/{pid}/status')
+    while status.is_file() and 'State:\tZ' not in status.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.close(reading)
+    os.close(writing)

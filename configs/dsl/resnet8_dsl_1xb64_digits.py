@@ -1,0 +1,3 @@
+_base_ = '../dhm/resnet8_dhm_1xb64_digits.py'
+
+model = dict(head=dict(mimicking_loss=None))

@@ -1,0 +1,109 @@
+"""Runs the trainings of a study, several at once, and writes their rows."""
+
+import os
+from concurrent.futures import FIRST_COMPLETED, wait
+from pathlib import Path
+
+import torch
+
+from progress import Progress, human_time
+
+from . import results
+from .log import last_step
+from .training import Training, initial_weights
+from .worker import train as train_one
+from .worker import workers
+
+
+def jobs_at_once() -> int:
+    """Give the number of trainings that share this machine: one a core, or on a GPU."""
+    return 1 if torch.cuda.is_available() else len(os.sched_getaffinity(0))
+
+
+def check(trainings: list[Training], rows: list[dict[str, str]], csv: Path) -> None:
+    """Check that rows were trained with the settings that are asked for.
+
+    Args:
+        trainings (list[Training]): What is asked for.
+        rows (list[dict[str, str]]): Of the CSV file.
+        csv (Path): The file, for the error.
+
+    Raises:
+        ValueError: If one was not.
+    """
+    for training in {t.name: t for t in trainings}.values():
+        try:
+            training.check(rows)
+        except ValueError as error:
+            raise ValueError(f'{csv}: {error}') from error
+
+
+def train(trainings: list[Training], jobs: int, csv: Path) -> None:
+    """Run what has no row in the CSV file yet, several at once.
+
+    Args:
+        trainings (list[Training]): All of one CSV file.
+        jobs (int): How many at once.
+        csv (Path): The file; a row is added after each training.
+
+    Raises:
+        RuntimeError: If a training fails; no other one is started.
+        ValueError: If the main branches of the configs differ, or a training was done or
+            begun with other settings.
+    """
+    rows = results.read(csv)
+    check(trainings, rows, csv)
+    done = {(row['config'], int(row['seed'])) for row in rows}
+    left = [t for t in trainings if (t.name, t.seed) not in done]
+    starts = {}
+    for seed in sorted({t.seed for t in left}):
+        of_seed = [t for t in trainings if t.seed == seed]
+        # The shapes of all configs are compared once: they are those of every seed.
+        starts[seed] = initial_weights(of_seed[:1] if starts else of_seed)
+    for training in left:
+        training.prepare()
+    if left:
+        _run(trainings, left, starts, jobs, csv)
+
+
+def _run(
+    trainings: list[Training],
+    left: list[Training],
+    starts: dict[int, Path],
+    jobs: int,
+    csv: Path,
+) -> None:
+    """Run what is left of the trainings, and show how far it is."""
+    before = sum(last_step(t.work_dir) for t in left)
+    total = max(1, sum(t.length for t in left) - before)
+    with Progress('training', total) as progress, workers(jobs) as pool:
+        futures = {pool.submit(train_one, *t.command(starts[t.seed])): t for t in left}
+        waiting = set(futures)
+        try:
+            while waiting:
+                ended, waiting = wait(waiting, 0.5, FIRST_COMPLETED)
+                done = sum(last_step(t.work_dir) for t in left) - before
+                # One more has left the queue than runs.
+                running = [t for f, t in futures.items() if f in waiting and f.running()]
+                names = [f'{t.name}, seed {t.seed}' for t in running[:jobs]]
+                one = len(names) == 1
+                progress.update(
+                    max(0, done), names[0] if one else f'{len(names)} at once'
+                )
+                for future in [each for each in futures if each in ended]:
+                    future.result()
+                    training = futures[future]
+                    row = training.result()
+                    results.add(csv, row)
+                    number = len(trainings) - len(waiting)
+                    remaining = progress.left() if waiting else None
+                    print(
+                        f'[{number}/{len(trainings)}] {training.name}, seed '
+                        f'{training.seed}: {row["main"]:.2f} % in '
+                        f'{human_time(row["seconds"])}'
+                        + (f'; about {human_time(remaining)} left' if remaining else ''),
+                        flush=True,
+                    )
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

@@ -1,0 +1,34 @@
+#!/usr/bin/env python
+"""Keep the weights of a trained checkpoint alone, in half precision, as safetensors.
+
+Those of the side branches too. MMEngine and all tools here load the file.
+"""
+
+import argparse
+import sys
+
+from dhm_plugin.checkpoints import CheckpointError, convert_file
+
+
+def convert(weights: dict, others: dict) -> dict:
+    """Round to half precision; counts stay as they are."""
+    return {key: x.half() if x.is_floating_point() else x for key, x in weights.items()}
+
+
+def main() -> None:
+    """Parse the command line and convert."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('src', help='a checkpoint')
+    parser.add_argument('dst', help='where to write; .safetensors')
+    args = parser.parse_args()
+    if not args.dst.endswith('.safetensors'):
+        parser.error(f'{args.dst}: must end with .safetensors')
+    try:
+        weights = convert_file(args.src, args.dst, convert)
+    except (CheckpointError, ImportError) as error:
+        sys.exit(f'to_safetensors.py: {error}')
+    print(f'{args.dst}: {len(weights)} weights, in half precision')
+
+
+if __name__ == '__main__':
+    main()
