@@ -1,0 +1,3 @@
+_base_ = './shufflenet-v2-1x_1xb128_fmnist.py'
+
+model = dict(type='DHMClassifier')
