@@ -9,7 +9,7 @@ from dhm_plugin import DHMClassifier
 from paths import ROOT
 
 FAMILIES = ROOT / 'configs/studies/families'
-NAMES = ('regnetx-400mf',)
+NAMES = ('resnet18-w32', 'repvgg-a0-w32', 'regnetx-400mf')
 
 
 def model_of(name):
@@ -18,7 +18,7 @@ def model_of(name):
 
 def test_no_config_is_forgotten():
     methods = ('', '_dsl', '_dhm')
-    expected = {f'{name}{m}_1xb128_fmnist' for name in NAMES for m in methods}
+    expected = {'base'} | {f'{name}{m}_1xb128_fmnist' for name in NAMES for m in methods}
     assert {path.stem for path in FAMILIES.glob('*.py')} == expected
 
 

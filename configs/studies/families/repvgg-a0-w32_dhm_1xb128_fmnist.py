@@ -1,3 +1,3 @@
-_base_ = './shufflenet-v2-1x_1xb128_fmnist.py'
+_base_ = './repvgg-a0-w32_1xb128_fmnist.py'
 
 model = dict(type='DHMClassifier', mimicking_loss=dict(type='MimickingLoss'))
