@@ -1,3 +1,0 @@
-_base_ = './repvgg-a0-w32_1xb128_fmnist.py'
-
-model = dict(type='DHMClassifier', mimicking_loss=dict(type='MimickingLoss'))
