@@ -10,7 +10,7 @@ from torch import nn
 class Tape:
     """What some of a network's modules gave in its last forward pass.
 
-    A copy (EMA) and a pickle of it are empty: they belong to a copy of the network.
+    A copy (EMA) and a pickle of it are empty, and attached to the copy of the network.
     """
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class Tape:
         self._handles: list = []
 
     def __reduce__(self) -> tuple:
-        return Tape, ()
+        return Tape, (), dict(_handles=self._handles)
 
     @contextmanager
     def open(self) -> Iterator[None]:
