@@ -4,7 +4,12 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import nn
+
+
+class _Reached(Exception):
+    """Ends a forward pass at a module."""
 
 
 class Tape:
@@ -16,6 +21,7 @@ class Tape:
     def __init__(self) -> None:
         self.outputs: dict[str, Any] = {}
         self.recording = False
+        self.end: str | None = None
         self._handles: list = []
 
     def __reduce__(self) -> tuple:
@@ -30,6 +36,22 @@ class Tape:
         finally:
             self.recording = False
             self.outputs.clear()
+
+    def record_until(self, end: str, network: nn.Module, inputs: torch.Tensor) -> None:
+        """Run the network that it is attached to, up to the end of one of its modules.
+
+        Args:
+            end (str): Name of the module; the tape is attached to it.
+            network (nn.Module): The network.
+            inputs (torch.Tensor): What it gets.
+        """
+        self.end = end
+        try:
+            network(inputs)
+        except _Reached:
+            pass
+        finally:
+            self.end = None
 
     def attach(self, network: nn.Module, names: Iterable[str]) -> None:
         """Record what some modules give.
@@ -65,6 +87,9 @@ class Recorder:
         """Keep the output."""
         if self.tape.recording:
             self.tape.outputs[self.name] = output
+            # An exporter removes what is not needed itself.
+            if self.tape.end == self.name and not torch.compiler.is_compiling():
+                raise _Reached
 
 
 class StandIn(nn.Module):

@@ -209,6 +209,16 @@ def test_a_copy_has_branches_of_its_own(family, copied, held, small):
     model.branch_logits(images)  # its own hooks are where they were
 
 
+@pytest.mark.one_stack
+def test_an_early_exit_can_be_exported(small):
+    model = build(small('ShuffleNetV2')).eval()
+    model.predict_with = 'side0'
+    images = torch.randn(*IMAGES)
+    with torch.no_grad():
+        exported = torch.export.export(model, (images,)).module()
+        torch.testing.assert_close(exported(images), model(images))
+
+
 @pytest.mark.parametrize('family', FAMILIES)
 def test_nothing_is_kept(family, small):
     model = build(small(family)).eval()
