@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 from mmpretrain.registry import MODELS
@@ -22,9 +24,22 @@ def test_of_a_stock_config_whose_head_has_other_keys(family):
     plain = MODELS.build(plain_config_of(family).model)
     stripped = strip_side_branches(dhm.state_dict())
     assert list(stripped) == list(plain.state_dict())
-    sides = {k: v for k, v in dhm.state_dict().items() if k.startswith('side_branches.')}
-    with pytest.raises(CheckpointError, match='no main branch: backbone'):
-        strip_side_branches(sides)
+
+
+@pytest.mark.one_stack
+@pytest.mark.parametrize(
+    ('family', 'missing'),
+    [
+        ('MobileNetV3', r'head\.layers\.0\.fc\.weight'),
+        ('MobileNetV3', r'backbone\.layer12\.conv\.weight'),
+        ('VGG', r'backbone\.features\.'),
+    ],
+)
+def test_refuses_a_part_of_a_main_branch(family, missing):
+    weights = MODELS.build(config_of(family).model).state_dict()
+    without = {k: v for k, v in weights.items() if not re.match(missing, k)}
+    with pytest.raises(CheckpointError, match=f'main branch are missing {missing}'):
+        strip_side_branches(without)
 
 
 def test_refuses(build):
@@ -33,5 +48,5 @@ def test_refuses(build):
         strip_side_branches(plain)
     dhm = build('dhm/resnet20_dhm_1xb64_digits.py').state_dict()
     del dhm['head.fc.weight']
-    with pytest.raises(CheckpointError, match=r'head.fc.weight is missing'):
+    with pytest.raises(CheckpointError, match=r'are missing head\.fc\.weight$'):
         strip_side_branches(dhm)

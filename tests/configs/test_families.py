@@ -9,22 +9,23 @@ from dhm_plugin import DHMClassifier
 from paths import ROOT
 
 FAMILIES = ROOT / 'configs/studies/families'
-NAMES = ('regnetx-400mf',)
+NAMES = {'resnet18-w32': 128, 'resnetv1d18-w32': 64, 'regnetx-400mf': 64}  # their batch
+METHODS = ('', '_dsl', '_dhm')
 
 
-def model_of(name):
-    return MODELS.build(Config.fromfile(FAMILIES / f'{name}_1xb128_fmnist.py').model)
+def file_of(name, method):
+    return FAMILIES / f'{name}{method}_1xb{NAMES[name]}_fmnist.py'
 
 
 def test_no_config_is_forgotten():
-    methods = ('', '_dsl', '_dhm')
-    expected = {f'{name}{m}_1xb128_fmnist' for name in NAMES for m in methods}
-    assert {path.stem for path in FAMILIES.glob('*.py')} == expected
+    files = {file_of(name, method) for name in NAMES for method in METHODS}
+    assert {*FAMILIES.glob('*.py')} == files | {FAMILIES / 'base.py'}
 
 
 @pytest.mark.parametrize('name', NAMES)
 def test_the_main_branch_is_the_plain_network(name):
-    plain, dsl, dhm = (model_of(f'{name}{method}') for method in ('', '_dsl', '_dhm'))
+    configs = (Config.fromfile(file_of(name, method)) for method in METHODS)
+    plain, dsl, dhm = (MODELS.build(cfg.model) for cfg in configs)
     assert 1e6 < sum(parameter.numel() for parameter in plain.parameters()) < 5e6
     assert dsl.mimicking_loss is None
     assert dhm.mimicking_loss is not None

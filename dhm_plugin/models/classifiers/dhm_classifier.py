@@ -55,9 +55,10 @@ class DHMClassifier(ImageClassifier):
         init_cfg (dict, optional): Initialization config. Defaults to None.
         predict_with (str): The branch that predicts: ``'main'``, ``'side0'``, ..., or
             ``'ensemble'``, the mean of the class probabilities of all branches. Of a side
-            branch, only what lies before its end is run, if its map is the output of one
-            module of the backbone, as in residual networks; else the whole backbone,
-            and the log says so. Defaults to ``'main'``.
+            branch, only what lies before its end is run; with a :class:`SideBranchNeck`
+            only if its map is the output of one module of the backbone, as in residual
+            networks, else the whole backbone, and the log says so. Defaults to
+            ``'main'``.
         side_branches (Sequence[dict], optional): The side branches of a plain config, as
             :class:`SideBranches` takes them. Defaults to None: they are derived.
         mimicking_loss (dict | nn.Module, optional): Config of the
@@ -147,12 +148,8 @@ class DHMClassifier(ImageClassifier):
                 f'DHMClassifier: predict_with={branch!r}; it must be one of {choices}'
             )
         self._predict_with = branch
-        if branch.startswith('side'):
-            index = choices.index(branch)
-            if self.side_branches is None:
-                fork = self.neck.forks[index]
-            else:
-                fork = self.side_branches[index].fork
+        if branch.startswith('side') and self.side_branches is None:
+            fork = self.neck.forks[choices.index(branch)]
             self._not_run = not_needed_for(self.backbone, fork)
             if not self._not_run:
                 print_log(
@@ -283,13 +280,11 @@ class DHMClassifier(ImageClassifier):
 
     def _side_logits(self, inputs: torch.Tensor) -> torch.Tensor:
         index = self.branch_names.index(self.predict_with)
+        if self.side_branches is not None:
+            return self.side_branches.early_exit(index, self.backbone, inputs)
         backbone = without(self.backbone, self._not_run)
-        if self.side_branches is None:
-            feats = self.neck.side_feature(index, backbone(inputs))
-            return self.head.side_fcs[index](feats)
-        with self.side_branches.tape.open():
-            backbone(inputs)
-            return self.side_branches[index](inputs)
+        feats = self.neck.side_feature(index, backbone(inputs))
+        return self.head.side_fcs[index](feats)
 
     @property
     def _eval_branches_here(self) -> bool:

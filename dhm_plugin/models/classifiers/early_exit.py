@@ -74,29 +74,23 @@ def maps_of(backbone: nn.Module) -> tuple[torch.Tensor, ...]:
             module.training = mode
 
 
-def not_needed_for(backbone: nn.Module, end: int | str) -> dict[str, bool]:
-    """Find what a backbone runs only after a place.
+def not_needed_for(backbone: nn.Module, end: int) -> dict[str, bool]:
+    """Find what a backbone runs only after one of its maps.
 
     Args:
         backbone (nn.Module): The backbone.
-        end (int | str): Number of one of its maps, or name of one of its modules.
+        end (int): Number of the map.
 
     Returns:
-        dict[str, bool]: Modules for :func:`without`. Empty if the place cannot be had
-        without them, as where a map is not the output of one module.
+        dict[str, bool]: Modules for :func:`without`. Empty if the map cannot be had
+        without them, as where it is not the output of one module.
     """
     try:
         calls, images, maps = trace(backbone)
-        by_name = isinstance(end, str)
-        ends = [
-            i
-            for i, call in enumerate(calls)
-            if (call.name == end if by_name else call.output is maps[end])
-        ]
+        ends = [i for i, call in enumerate(calls) if call.output is maps[end]]
         after = calls_after(calls, ends[-1])
         later = {name: call.gives_several for name, call in after.items()}
         again, _ = run_on_meta(without(backbone, later), images)
     except Exception:  # what follows needs more than what it passes on
         return {}
-    right = by_name or again[end].shape == maps[end].shape
-    return later if right else {}
+    return later if again[end].shape == maps[end].shape else {}

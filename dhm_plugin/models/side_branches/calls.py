@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from torch.utils._pytree import tree_leaves
 
 _CONVOLUTION = nn.modules.conv._ConvNd
 
@@ -172,10 +171,11 @@ def calls_of(network: nn.Module, run: Callable[[], Any]) -> tuple[list[Call], An
     finally:
         for handle in handles:
             handle.remove()
+    shapes: dict[nn.Module, tuple] = {}
     calls = [
         Call(
             name,
-            (type(module), *(tuple(p.shape) for p in module.parameters())),
+            (type(module), *_weights(module, shapes)),
             depth,
             arguments,
             inputs,
@@ -197,7 +197,13 @@ def tensors_of(value: Any) -> list[torch.Tensor]:
     Returns:
         list[torch.Tensor]: The tensors.
     """
-    return [leaf for leaf in tree_leaves(value) if torch.is_tensor(leaf)]
+    if torch.is_tensor(value):
+        return [value]
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return []
+    return [tensor for inner in value for tensor in tensors_of(inner)]
 
 
 def shapes_of(value: Any) -> tuple[tuple[int, ...], ...]:
@@ -217,3 +223,12 @@ def _positions(shape: tuple[int, ...]) -> int:
     # Channels come last in tokens, and in a square map of (N, H, W, C).
     last = len(shape) != 4 or shape[1] == shape[2] != shape[3]
     return torch.Size(shape[1:-1] if last else shape[2:]).numel()
+
+
+def _weights(module: nn.Module, known: dict[nn.Module, tuple]) -> tuple:
+    """List the shapes of a module's parameters, each module's once."""
+    if module not in known:
+        own = (tuple(p.shape) for p in module.parameters(recurse=False))
+        inner = (shape for m in module.children() for shape in _weights(m, known))
+        known[module] = (*own, *inner)
+    return known[module]

@@ -1,10 +1,12 @@
 """Runs a network on the meta device, which computes shapes alone."""
 
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import LayerNorm
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .calls import Call, calls_of
@@ -13,12 +15,16 @@ from .calls import Call, calls_of
 _SIZES = 224, 256, 384, 32
 
 
-def run_on_meta(network: nn.Module, *inputs: Any) -> tuple[Any, dict[str, torch.Tensor]]:
+def run_on_meta(
+    network: nn.Module, *inputs: Any, mode: AbstractContextManager | None = None
+) -> tuple[Any, dict[str, torch.Tensor]]:
     """Run a network on the meta device, in its mode.
 
     Args:
         network (nn.Module): The network; its weights and statistics stay as they are.
         *inputs: What it gets, on the meta device.
+        mode (AbstractContextManager, optional): Entered for its forward pass alone.
+            Defaults to None.
 
     Returns:
         tuple: What it gives, and its parameters by name, as they took part in it.
@@ -27,31 +33,39 @@ def run_on_meta(network: nn.Module, *inputs: Any) -> tuple[Any, dict[str, torch.
 
     def twin(tensor: torch.Tensor) -> torch.Tensor:
         if id(tensor) not in twins:
-            twins[id(tensor)] = tensor.detach().to('meta')
+            twins[id(tensor)] = torch.empty_like(tensor, device='meta')
         return twins[id(tensor)]
 
     parameters: dict[str, torch.Tensor] = {}
     buffers: dict[str, torch.Tensor] = {}
     # By the first name of each module: given by two names, functional_call would not put
     # a module's own weights back.
-    for prefix, module in network.named_modules():
-        for name, value in module.named_parameters(prefix, recurse=False):
-            parameters[name] = twin(value).requires_grad_(value.is_floating_point())
-        for name, value in module.named_buffers(prefix, recurse=False):
-            buffers[name] = twin(value)
-    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
-    # On the meta device batch norm takes a hundred times longer than what it stands for.
+    modules = dict(network.named_modules())
+    for prefix, module in modules.items():
+        prefix = prefix and f'{prefix}.'
+        for name, value in module._parameters.items():
+            if value is not None:
+                twin_of = twin(value).requires_grad_(value.is_floating_point())
+                parameters[prefix + name] = twin_of
+        for name, value in module._buffers.items():
+            if value is not None:
+                buffers[prefix + name] = twin(value)
+    norms = [
+        m for m in modules.values() if isinstance(m, _BatchNorm) or type(m) is LayerNorm
+    ]
+    # On the meta device a norm takes a hundred times longer than what it stands for.
     for norm in norms:
         norm.__dict__['forward'] = partial(_affine, norm)
     # Nothing is saved by computing shapes twice, and gradients of some weights alone are
     # refused by PyTorch's checkpoints.
-    checkpointed = [m for m in network.modules() if getattr(m, 'with_cp', False)]
+    checkpointed = [m for m in modules.values() if getattr(m, 'with_cp', False)]
     for module in checkpointed:
         module.with_cp = False
     try:
-        output = torch.func.functional_call(
-            network, parameters | buffers, inputs, tie_weights=False
-        )
+        with mode or nullcontext():
+            output = torch.func.functional_call(
+                network, parameters | buffers, inputs, tie_weights=False
+            )
     finally:
         for norm in norms:
             del norm.__dict__['forward']
@@ -60,6 +74,7 @@ def run_on_meta(network: nn.Module, *inputs: Any) -> tuple[Any, dict[str, torch.
     return output, parameters
 
 
+@torch.no_grad()
 def trace(backbone: nn.Module) -> tuple[list[Call], torch.Tensor, Any]:
     """Record what a backbone calls for seven images of a size that it takes.
 
@@ -91,9 +106,22 @@ def trace(backbone: nn.Module) -> tuple[list[Call], torch.Tensor, Any]:
     raise ValueError(str(error)) from error
 
 
-def _affine(norm: _BatchNorm, x: torch.Tensor) -> torch.Tensor:
-    """Give what has batch norm's shape, and depends on what it depends on."""
-    if norm.weight is None:
-        return x.clone()
-    shape = 1, -1, *(1 for _ in x.shape[2:])
-    return torch.addcmul(x, norm.weight.view(shape), norm.bias.view(shape))
+class _Affine(torch.autograd.Function):
+    """Gives what has a norm's shape, and depends on what it depends on.
+
+    A copy alone: PyTorch computes the shapes of sums and products in Python.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
+        ctx.shapes = [weight.shape for weight in weights]
+        return x.clone(memory_format=torch.contiguous_format)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return gradient, *(gradient.new_empty(shape) for shape in ctx.shapes)
+
+
+def _affine(norm: _BatchNorm | LayerNorm, x: torch.Tensor) -> torch.Tensor:
+    weights = [weight for weight in (norm.weight, norm.bias) if weight is not None]
+    return _Affine.apply(x, *weights)

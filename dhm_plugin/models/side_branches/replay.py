@@ -4,22 +4,28 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import nn
+
+
+class _Reached(Exception):
+    """Ends a forward pass at a module."""
 
 
 class Tape:
     """What some of a network's modules gave in its last forward pass.
 
-    A copy (EMA) and a pickle of it are empty: they belong to a copy of the network.
+    A copy (EMA) and a pickle of it are empty, and attached to the copy of the network.
     """
 
     def __init__(self) -> None:
         self.outputs: dict[str, Any] = {}
         self.recording = False
+        self.end: str | None = None
         self._handles: list = []
 
     def __reduce__(self) -> tuple:
-        return Tape, ()
+        return Tape, (), dict(_handles=self._handles)
 
     @contextmanager
     def open(self) -> Iterator[None]:
@@ -30,6 +36,22 @@ class Tape:
         finally:
             self.recording = False
             self.outputs.clear()
+
+    def record_until(self, end: str, network: nn.Module, inputs: torch.Tensor) -> None:
+        """Run the network that it is attached to, up to the end of one of its modules.
+
+        Args:
+            end (str): Name of the module; the tape is attached to it.
+            network (nn.Module): The network.
+            inputs (torch.Tensor): What it gets.
+        """
+        self.end = end
+        try:
+            network(inputs)
+        except _Reached:
+            pass
+        finally:
+            self.end = None
 
     def attach(self, network: nn.Module, names: Iterable[str]) -> None:
         """Record what some modules give.
@@ -65,6 +87,9 @@ class Recorder:
         """Keep the output."""
         if self.tape.recording:
             self.tape.outputs[self.name] = output
+            # An exporter removes what is not needed itself.
+            if self.tape.end == self.name and not torch.compiler.is_compiling():
+                raise _Reached
 
 
 class StandIn(nn.Module):

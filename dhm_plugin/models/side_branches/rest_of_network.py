@@ -1,6 +1,7 @@
 """A side branch that is the rest of the network from its fork on."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -79,12 +80,13 @@ class RestOfNetwork(BaseModule):
         for call in calls:
             if call.name in self.without:
                 self._stand_in(call, ())
-        if self._fails_or_gives(before, image) != expected:
+        gives, unused = self._trained(before, image)
+        if gives != expected:
             # Between the modules something needs what they give.
             self.replayed = list(before)
             for name, stand_in in stand_ins.items():
                 stand_in.replay(tape, name)
-            gives = self._fails_or_gives(before, image)
+            gives, unused = self._trained(before, image)
             if gives != expected:
                 did = (
                     f'fails ({gives})'
@@ -92,7 +94,7 @@ class RestOfNetwork(BaseModule):
                     else f'gives {gives}'
                 )
                 raise ValueError(f'it {did}; with all blocks it gives {expected}')
-        for name in self._unused(before, image):
+        for name in unused:
             self._drop(name)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -125,52 +127,61 @@ class RestOfNetwork(BaseModule):
         Returns:
             tuple: The shapes that it gives, and the names of the network's modules whose
             output it uses, with a gradient or without.
+        """
+        origins = Origins()
+        replayed = _clones(before)
+        for name, output in replayed.items():
+            origins.begin(name, tensors_of(output))
+        feats, _ = self._run(replayed, image, origins)
+        return shapes_of(feats), origins.of(tensors_of(feats))
+
+    @torch.enable_grad()
+    def _trained(
+        self, before: dict[str, Call], image: torch.Tensor
+    ) -> tuple[Any, list[str]]:
+        """Run on the meta device, as in training.
+
+        Returns:
+            tuple: The shapes that it gives, or the error, and the names of the parameters
+            that would get no gradient.
+        """
+        try:
+            feats, parameters = self._run(_clones(before), image)
+        except ValueError:
+            raise
+        except Exception as error:
+            return error, []
+        ends = [end for end in tensors_of(feats) if end.requires_grad]
+        gradients: Sequence[torch.Tensor | None] = [None] * len(parameters)
+        if parameters and ends:
+            ones = [torch.ones_like(end) for end in ends]
+            twins = list(parameters.values())
+            gradients = torch.autograd.grad(ends, twins, ones, allow_unused=True)
+        unused = [name for name, g in zip(parameters, gradients) if g is None]
+        return shapes_of(feats), unused
+
+    def _run(
+        self,
+        replayed: dict[str, Any],
+        image: torch.Tensor,
+        mode: AbstractContextManager | None = None,
+    ) -> tuple[Any, dict[str, torch.Tensor]]:
+        """Run with what the network's modules gave.
 
         Raises:
             ValueError: If it writes into what one of them gave.
         """
-        origins = Origins()
-        replayed = {name: _clones(call.output) for name, call in before.items()}
-        for name, output in replayed.items():
-            origins.begin(name, tensors_of(output))
-        tensors = tensors_of(list(replayed.values()))
+        tensors = tensors_of(replayed)
         versions = [tensor._version for tensor in tensors]
-        with self.tape.open(), origins:
+        with self.tape.open():
             self.tape.outputs.update(replayed)
-            feats, _ = run_on_meta(self.backbone, image)
+            ran = run_on_meta(self.backbone, image, mode=mode)
         if versions != [tensor._version for tensor in tensors]:
             raise ValueError(
                 'it would write into what the network computed (in place); fork after a '
                 'whole block'
             )
-        return shapes_of(feats), origins.of(tensors_of(feats))
-
-    def _fails_or_gives(self, before: dict[str, Call], image: torch.Tensor) -> Any:
-        """Run on the meta device: the shapes that it gives, or the error."""
-        try:
-            return self._trial(before, image)[0]
-        except ValueError:
-            raise
-        except Exception as error:
-            return error
-
-    @torch.enable_grad()
-    def _unused(self, before: dict[str, Call], image: torch.Tensor) -> list[str]:
-        """Name the parameters that take no part."""
-        with self.tape.open():
-            self.tape.outputs.update(
-                {name: _clones(call.output) for name, call in before.items()}
-            )
-            feats, parameters = run_on_meta(self.backbone, image)
-        ends = [end for end in tensors_of(feats) if end.requires_grad]
-        if not parameters or not ends:
-            return list(parameters)
-        gradients = torch.autograd.grad(
-            sum(end.float().sum() for end in ends),
-            list(parameters.values()),
-            allow_unused=True,
-        )
-        return [name for name, g in zip(parameters, gradients) if g is None]
+        return ran
 
     def _drop(self, name: str) -> None:
         """Let a parameter be none: its network may still ask for it."""
@@ -180,5 +191,7 @@ class RestOfNetwork(BaseModule):
         module.register_buffer(leaf, value, persistent=False)
 
 
-def _clones(output: Any) -> Any:
-    return tree_map(lambda x: x.clone() if torch.is_tensor(x) else x, output)
+def _clones(calls: dict[str, Call]) -> dict[str, Any]:
+    """Copy what modules gave."""
+    outputs = {name: call.output for name, call in calls.items()}
+    return tree_map(lambda x: x.clone() if torch.is_tensor(x) else x, outputs)

@@ -109,8 +109,9 @@ class SideBranches(ModuleList):
                     f'device: {error}'
                 ) from error
             self.append(built)
-        replayed = dict.fromkeys(name for branch in self for name in branch.replayed)
-        self.tape.attach(network.backbone, replayed)
+        # At the fork the network can stop.
+        names = (name for b in self for name in (*b.replayed, b.fork))
+        self.tape.attach(network.backbone, dict.fromkeys(names))
 
     def draw(self) -> list[bool]:
         """Decide which side branches are forked in this training iteration.
@@ -121,6 +122,23 @@ class SideBranches(ModuleList):
         if all(prob == 1 for prob in self.fork_probs):
             return [True] * len(self)
         return draw_forks(self.fork_probs, self._seed)
+
+    def early_exit(
+        self, index: int, backbone: nn.Module, inputs: torch.Tensor
+    ) -> torch.Tensor:
+        """Run a network up to a fork, and the side branch from there on.
+
+        Args:
+            index (int): Number of the side branch.
+            backbone (nn.Module): Of the network.
+            inputs (torch.Tensor): Preprocessed images (N, C, H, W).
+
+        Returns:
+            torch.Tensor: The side branch's logits (N, classes).
+        """
+        with self.tape.open():
+            self.tape.record_until(self[index].fork, backbone, inputs)
+            return self[index](inputs)
 
     def switch_to_deploy(self) -> None:
         """Drop them in place."""

@@ -8,12 +8,10 @@ from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
+from dhm_plugin.models.side_branches.calls import is_inside
 from families import FAMILIES
 
 from .families import build, config_of, plain_config_of, size_of
-
-# At its end it lays the tokens out as a map of the last stage's shape.
-WITHOUT_EARLY_EXIT = [('SwinTransformer', 'side0'), ('SwinTransformer', 'side1')]
 
 
 def samples(number=3, classes=1000):
@@ -59,11 +57,17 @@ def test_a_stock_config(family, tmp_path):
         *of_sides, main = model.branch_logits(images)
         assert len(calls) == 2
         assert torch.equal(main, logits)
-        # The early exit gives the same.
-        for name, expected in zip(sides, of_sides):
+        # The early exit gives the same, and runs nothing after the fork.
+        ran = []
+        for name, module in model.backbone.named_modules():
+            module.register_forward_pre_hook(lambda *_, name=name: ran.append(name))
+        for name, branch, expected in zip(sides, model.side_branches, of_sides):
             model.predict_with = name
-            assert bool(model._not_run) != ((family, name) in WITHOUT_EARLY_EXIT)
+            ran.clear()
             torch.testing.assert_close(model(images), expected)
+            assert branch.fork in ran
+            inside = ran[ran.index(branch.fork) :]
+            assert all(is_inside(module, branch.fork) for module in inside)
         model.predict_with = 'main'
 
         # Dropped: the keys and the logits of the stock network.

@@ -43,14 +43,28 @@ def test_a_network_stays_as_it_is(training):
     assert network(torch.randn(2, 3, 4, 4)).isfinite().all()
 
 
-@pytest.mark.parametrize('affine', [True, False])
-def test_batch_norm_depends_on_what_it_depends_on(affine):
-    norm = nn.Sequential(nn.BatchNorm2d(3, affine=affine))
-    x = torch.empty(2, 3, 4, 4, device='meta', requires_grad=True)
-    output, parameters = run_on_meta(norm, x)
+@pytest.mark.parametrize(
+    'norm',
+    [
+        nn.BatchNorm2d(3),
+        nn.BatchNorm2d(3, affine=False),
+        nn.LayerNorm(4),
+        nn.LayerNorm(4, bias=False),
+        nn.LayerNorm(4, elementwise_affine=False),
+    ],
+    ids=str,
+)
+def test_a_norm_depends_on_what_it_depends_on(norm):
+    x = torch.empty(2, 3, 4, 4, device='meta', requires_grad=True).mT
+    output, parameters = run_on_meta(nn.Sequential(norm), x)
+    expected = norm(torch.empty(2, 3, 4, 4).mT)
+    assert (output.shape, output.stride()) == (expected.shape, expected.stride())
     gradients = torch.autograd.grad(output.sum(), [x, *parameters.values()])
-    assert len(gradients) == 1 + 2 * affine
-    assert 'forward' not in vars(norm[0])
+    assert [g.shape for g in gradients] == [
+        x.shape,
+        *(p.shape for p in norm.parameters()),
+    ]
+    assert 'forward' not in vars(norm)
 
 
 def test_the_size_and_the_channels_of_the_images_are_found():

@@ -204,6 +204,19 @@ def test_a_copy_has_branches_of_its_own(family, copied, held, small):
     for ours, theirs in zip(logits, twin.branch_logits(images)):
         assert not torch.equal(ours, theirs)
     torch.testing.assert_close(model.branch_logits(images), logits, rtol=0, atol=0)
+    twin.switch_to_deploy()
+    assert not any(module._forward_hooks for module in twin.modules())
+    model.branch_logits(images)  # its own hooks are where they were
+
+
+@pytest.mark.one_stack
+def test_an_early_exit_can_be_exported(small):
+    model = build(small('ShuffleNetV2')).eval()
+    model.predict_with = 'side0'
+    images = torch.randn(*IMAGES)
+    with torch.no_grad():
+        exported = torch.export.export(model, (images,)).module()
+        torch.testing.assert_close(exported(images), model(images))
 
 
 @pytest.mark.parametrize('family', FAMILIES)

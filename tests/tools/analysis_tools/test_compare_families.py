@@ -1,5 +1,9 @@
 import re
 
+import pytest
+
+from compare_families import build_seconds
+from families import config_of, plain_config_of
 from paths import ROOT
 
 COMMAND = ROOT / 'tools/analysis_tools/compare_families.py'
@@ -27,3 +31,13 @@ def test_a_row_of_a_family(inline):
 def test_names_what_is_wrong(inline):
     output = inline(COMMAND, 'ResNot', code=2)
     assert 'there is no ResNot; choose of ResNet, ' in output
+
+
+@pytest.mark.one_stack
+def test_building_takes_twice_the_time_and_half_a_second():
+    plain, ours = (
+        build_seconds(of('HRNet').model) for of in (plain_config_of, config_of)
+    )
+    # Where plain takes 0.17 s, and no longer, half a second is three times as much: other
+    # work beside the test makes seconds longer, not their ratio.
+    assert ours < max(2 * plain + 0.5, 5 * plain)

@@ -1,3 +1,0 @@
-_base_ = './regnetx-400mf_1xb128_fmnist.py'
-
-model = dict(type='DHMClassifier')

@@ -1,0 +1,3 @@
+_base_ = './regnetx-400mf_1xb64_fmnist.py'
+
+model = dict(type='DHMClassifier')
