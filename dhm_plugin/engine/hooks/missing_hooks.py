@@ -1,15 +1,22 @@
-"""The hooks that run in any training of side branches, named in its config or not."""
+"""The hooks that run in any training, named in its config or not."""
 
-from mmengine.hooks import Hook
+from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import Runner
 
 from ...models import DHMClassifier
 from ..utils import network_of
 from .checkpoint_check_hook import CheckpointCheckHook
+from .due_validation_hook import DueValidationHook
 from .label_check_hook import LabelCheckHook
+from .whole_checkpoint_hook import WholeCheckpointHook
 
+# Hooks of MMEngine to what they become.
+STOCK_TO_OURS = {CheckpointHook: WholeCheckpointHook}
+
+# Without them a training that is killed would lose something.
+_ALWAYS = (DueValidationHook,)
 # Without them something wrong would train or be tested unseen.
-_ALWAYS = (LabelCheckHook, CheckpointCheckHook)
+_OF_SIDE_BRANCHES = (LabelCheckHook, CheckpointCheckHook)
 
 
 def missing_hooks(runner: Runner) -> list[Hook]:
@@ -19,10 +26,12 @@ def missing_hooks(runner: Runner) -> list[Hook]:
         runner (Runner): With its network, and the hooks of its config.
 
     Returns:
-        list[Hook]: :class:`LabelCheckHook` and :class:`CheckpointCheckHook`, unless they
-        are there; none if the network is no :class:`DHMClassifier`.
+        list[Hook]: :class:`DueValidationHook` for any network; for a
+        :class:`DHMClassifier` also :class:`LabelCheckHook` and
+        :class:`CheckpointCheckHook`. Those that are there are left out.
     """
-    if not isinstance(network_of(runner), DHMClassifier):
-        return []
+    needed = _ALWAYS
+    if isinstance(network_of(runner), DHMClassifier):
+        needed += _OF_SIDE_BRANCHES
     there = {type(hook) for hook in runner.hooks}
-    return [kind() for kind in _ALWAYS if kind not in there]
+    return [kind() for kind in needed if kind not in there]
