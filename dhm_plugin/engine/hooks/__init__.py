@@ -10,6 +10,7 @@ from .due_validation_hook import DueValidationHook
 from .label_check_hook import LabelCheckHook
 from .unreadable_images_hook import UnreadableImagesHook
 from .whole_checkpoint_hook import WholeCheckpointHook
+from .work_dir_lock_hook import WorkDirLockHook
 from .wrong_labels_hook import WrongLabelsHook
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     'LabelCheckHook',
     'UnreadableImagesHook',
     'WholeCheckpointHook',
+    'WorkDirLockHook',
     'WrongLabelsHook',
 ]

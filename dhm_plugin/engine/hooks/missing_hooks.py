@@ -9,12 +9,13 @@ from .checkpoint_check_hook import CheckpointCheckHook
 from .due_validation_hook import DueValidationHook
 from .label_check_hook import LabelCheckHook
 from .whole_checkpoint_hook import WholeCheckpointHook
+from .work_dir_lock_hook import WorkDirLockHook
 
 # Hooks of MMEngine to what they become.
 STOCK_TO_OURS = {CheckpointHook: WholeCheckpointHook}
 
-# Without them a training that is killed would lose something.
-_ALWAYS = (DueValidationHook,)
+# Without them something of a training would be lost.
+_ALWAYS = (WorkDirLockHook, DueValidationHook)
 # Without them something wrong would train or be tested unseen.
 _OF_SIDE_BRANCHES = (LabelCheckHook, CheckpointCheckHook)
 
@@ -26,7 +27,7 @@ def missing_hooks(runner: Runner) -> list[Hook]:
         runner (Runner): With its network, and the hooks of its config.
 
     Returns:
-        list[Hook]: :class:`DueValidationHook` for any network; for a
+        list[Hook]: :class:`WorkDirLockHook` and :class:`DueValidationHook`; for a
         :class:`DHMClassifier` also :class:`LabelCheckHook` and
         :class:`CheckpointCheckHook`. Those that are there are left out.
     """

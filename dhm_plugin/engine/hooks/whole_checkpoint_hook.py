@@ -50,7 +50,8 @@ class WholeCheckpointHook(CheckpointHook):
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
         super()._save_best_checkpoint(runner, metrics)
-        self._remove_old()
+        if self.save_best:
+            self._remove_old()
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         # The new best ones are written. Killed from here on, what this writes is resumed.
