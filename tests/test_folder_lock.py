@@ -1,9 +1,6 @@
 import os
 import re
-import signal
 import socket
-import time
-from contextlib import contextmanager
 from unittest import mock
 
 import pytest
@@ -11,32 +8,7 @@ import pytest
 import tiny
 from dhm_plugin import folder_lock as module
 from dhm_plugin.folder_lock import FolderInUse, folder_lock
-
-
-@contextmanager
-def process_in(folder, with_a_worker=False):
-    """Let another process work in a folder, with a child that outlives it; its number."""
-    read, write = os.pipe()
-    other = os.fork()
-    if not other:
-        lock = folder_lock(folder)
-        lock.__enter__()
-        worker = os.fork() if with_a_worker else 0
-        if worker or not with_a_worker:
-            os.write(write, f'{worker:20}'.encode())
-        time.sleep(100)
-        os._exit(1)
-    worker = int(os.read(read, 20))
-    try:
-        yield other
-    finally:
-        os.kill(other, signal.SIGKILL)
-        os.waitpid(other, 0)
-    if worker:
-        os.kill(worker, 0)
-        # It has nothing to do any more.
-        with folder_lock(folder):
-            os.kill(worker, signal.SIGKILL)
+from locks import process_in
 
 
 def test_the_second_process_is_refused_and_names_the_first(tmp_path):
