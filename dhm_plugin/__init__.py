@@ -23,19 +23,22 @@ from .compat import (
     add_to_model_hub,
     load_checkpoints_safely,
     replace_transform,
+    resume_from,
 )
 
 load_checkpoints_safely()
 
+from .checkpoints.latest import latest_whole  # noqa: E402
 from .datasets import *  # noqa: E402, F403
 from .datasets import LoadImageFromFile  # noqa: E402
 from .engine import *  # noqa: E402, F403
-from .engine.hooks.missing_hooks import missing_hooks  # noqa: E402
+from .engine.hooks.missing_hooks import STOCK_TO_OURS, missing_hooks  # noqa: E402
 from .evaluation import *  # noqa: E402, F403
 from .hub import zoo_models  # noqa: E402
 from .models import *  # noqa: E402, F403
 from .version import __version__  # noqa: E402, F401
 
 add_to_model_hub(zoo_models)
-add_hooks(missing_hooks)
+add_hooks(missing_hooks, STOCK_TO_OURS)
 replace_transform(LoadImageFromFile)
+resume_from(latest_whole)

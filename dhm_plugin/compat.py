@@ -24,7 +24,7 @@ Elsewhere, our own classes allow for what other packages do:
 import functools
 import os
 import pickle
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from unittest import mock
 
@@ -36,6 +36,7 @@ from mmengine.infer import infer
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 from mmengine.runner import checkpoint as mmengine_checkpoint
+from mmengine.runner import runner as mmengine_runner
 from mmpretrain.apis.model import ModelHub
 from mmpretrain.registry import TRANSFORMS
 from modelindex.models.Model import Model
@@ -149,16 +150,33 @@ def add_to_model_hub(models: Callable[[], Iterable[Model]]) -> None:
     ModelHub._register_mmpretrain_models = classmethod(register_all)
 
 
-def add_hooks(missing: Callable[[Runner], Iterable[Hook]]) -> None:
+def resume_from(latest: Callable[[str], str | None]) -> None:
+    """Let MMEngine resume from another checkpoint than the last one.
+
+    ``Runner.load_or_resume`` takes what the file ``last_checkpoint`` says; it ends in an
+    error if that is empty, or names a file that is missing or damaged.
+
+    Args:
+        latest (Callable): Gives the checkpoint in a work folder; None if there is none.
+    """
+    mmengine_runner.find_latest_checkpoint = latest
+
+
+def add_hooks(
+    missing: Callable[[Runner], Iterable[Hook]],
+    instead: Mapping[type[Hook], type[Hook]],
+) -> None:
     """Let MMEngine's runner have further hooks, after those of its config.
 
     MMEngine has no default hooks that a package may add to, and ``custom_hooks`` of a
-    config replace those of its base: what must run in any training of side branches
-    would be lost without a word. A second call does nothing.
+    config replace those of its base: what must run in any training would be lost without
+    a word. A second call does nothing.
 
     Args:
         missing (Callable): Gives the hooks that a runner still needs, when its network
             is built and the hooks of its config are registered.
+        instead (Mapping): A class of hooks to the subclass, with the same arguments, that
+            its hooks become, however a config names them.
     """
     register_theirs = Runner.register_hooks
     if hasattr(register_theirs, 'missing'):
@@ -171,6 +189,8 @@ def add_hooks(missing: Callable[[Runner], Iterable[Hook]]) -> None:
         custom_hooks: list | None = None,
     ) -> None:
         register_theirs(self, default_hooks, custom_hooks)
+        for hook in self.hooks:
+            hook.__class__ = instead.get(type(hook), type(hook))
         self.register_custom_hooks(list(missing(self)))
 
     register_all.missing = missing

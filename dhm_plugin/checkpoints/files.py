@@ -12,6 +12,8 @@ import torch
 
 from ..archive import DamagedArchive, verify_archive
 
+_UNFINISHED = '.unfinished'
+
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be used; the message says why and what would be right."""
@@ -179,25 +181,51 @@ def written_at_once(path: str | Path) -> Iterator[Path]:
     Raises:
         CheckpointError: If it cannot be written there. Whatever is raised, no new file
             is left behind, and one that was there stays.
+
+    The file is flushed to the disk before it is moved, and the folder after it: a power
+    cut leaves the old file or the new one. A process that is killed leaves its temporary
+    file: see :func:`remove_unfinished`.
     """
     path = Path(path)
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
-            prefix=f'.{path.stem}.', suffix=path.suffix, dir=path.parent
+            prefix=f'.{path.stem}.', suffix=_UNFINISHED + path.suffix, dir=path.parent
         )
         os.close(handle)
         temporary = Path(name)
         yield temporary
         temporary.chmod(0o666 & ~_umask())
+        _flush(temporary)
         temporary.replace(path)
+        _flush(path.parent)
     except BaseException as error:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise CheckpointError(f'{path}: cannot be written: {error}') from error
         raise
+
+
+def remove_unfinished(folder: str | Path, stem: str) -> None:
+    """Remove what :func:`written_at_once` had begun when its process was killed.
+
+    Args:
+        folder (str | Path): Where nobody else writes such files.
+        stem (str): Their names without the suffix; may have wildcards.
+    """
+    for path in Path(folder).glob(f'.{stem}.*{_UNFINISHED}*'):
+        path.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _load(path: Path) -> object:

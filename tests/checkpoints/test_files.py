@@ -10,7 +10,9 @@ from dhm_plugin.checkpoints import (
     CheckpointError,
     convert_file,
     read_state_dict,
+    remove_unfinished,
     write_checkpoint,
+    written_at_once,
 )
 from paths import full_disk
 
@@ -123,6 +125,34 @@ def test_a_full_disk_leaves_the_old_file_and_no_new_one(tmp_path, suffix):
         write_checkpoint(dict(state_dict=dict(a=torch.ones(100_000))), path)
     assert os.listdir(tmp_path) == [path.name]
     assert path.read_text() == 'old'
+
+
+def test_it_is_on_the_disk_before_it_is_in_its_place(tmp_path, monkeypatch):
+    """A power cut leaves the old file or the new one."""
+    done = []
+
+    def fsync(handle):
+        done.append(os.readlink(f'/proc/self/fd/{handle}'))
+        assert path.read_text() == ('new' if len(done) == 2 else 'old')
+
+    monkeypatch.setattr(os, 'fsync', fsync)
+    path = tmp_path / 'x.pth'
+    path.write_text('old')
+    with written_at_once(path) as temporary:
+        temporary.write_text('new')
+    assert done == [str(temporary), str(tmp_path)]
+
+
+def test_what_a_killed_process_had_begun_is_removed(tmp_path):
+    with written_at_once(tmp_path / 'epoch_1.pth') as temporary:
+        begun = temporary.with_name(temporary.name.replace('epoch_1', 'epoch_2'))
+        begun.touch()
+        other = temporary.with_name(temporary.name.replace('epoch_1', 'other'))
+        other.touch()
+    (tmp_path / '.epoch_3.pth').touch()
+    remove_unfinished(tmp_path, 'epoch_*')
+    left = {'epoch_1.pth', '.epoch_3.pth', other.name}
+    assert {*os.listdir(tmp_path)} == left
 
 
 def test_an_interruption_leaves_no_file(tmp_path, monkeypatch):

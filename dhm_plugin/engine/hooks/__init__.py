@@ -1,4 +1,4 @@
-"""Hooks: checks, logs and schedules of branches, layout, compiling, label noise."""
+"""Hooks: checks, checkpoints, logs and schedules of branches, layout, label noise."""
 
 from .branch_charts_hook import BranchChartsHook
 from .branch_schedule_hook import BranchScheduleHook
@@ -7,10 +7,13 @@ from .checkpoint_check_hook import CheckpointCheckHook
 from .compile_hook import CompileHook
 from .consistency_hook import ConsistencyHook
 from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
+from .due_validation_hook import DueValidationHook
 from .end_with_launcher_hook import EndWithLauncherHook
 from .finite_check_hook import FiniteCheckHook
 from .label_check_hook import LabelCheckHook
 from .unreadable_images_hook import UnreadableImagesHook
+from .whole_checkpoint_hook import WholeCheckpointHook
+from .work_dir_lock_hook import WorkDirLockHook
 from .wrong_labels_hook import WrongLabelsHook
 
 __all__ = [
@@ -21,9 +24,12 @@ __all__ = [
     'CompileHook',
     'ConsistencyHook',
     'DeferredRuntimeInfoHook',
+    'DueValidationHook',
     'EndWithLauncherHook',
     'FiniteCheckHook',
     'LabelCheckHook',
     'UnreadableImagesHook',
+    'WholeCheckpointHook',
+    'WorkDirLockHook',
     'WrongLabelsHook',
 ]

@@ -1,6 +1,6 @@
-"""The hooks that run in any training of side branches, named in its config or not."""
+"""The hooks that run in any training, named in its config or not."""
 
-from mmengine.hooks import Hook
+from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import Runner
 from mmpretrain.models import ImageClassifier
 from torch import nn
@@ -8,14 +8,20 @@ from torch import nn
 from ...models import DHMClassifier
 from ..utils import network_of
 from .checkpoint_check_hook import CheckpointCheckHook
+from .due_validation_hook import DueValidationHook
 from .end_with_launcher_hook import EndWithLauncherHook
 from .finite_check_hook import FiniteCheckHook
 from .label_check_hook import LabelCheckHook
+from .whole_checkpoint_hook import WholeCheckpointHook
+from .work_dir_lock_hook import WorkDirLockHook
 
-# Without them something wrong would train or be tested unseen. By the network that needs
-# them.
+# Hooks of MMEngine to what they become.
+STOCK_TO_OURS = {CheckpointHook: WholeCheckpointHook}
+
+# Without them something of a training would be lost, or something wrong would train or be
+# tested unseen. By the network that needs them.
 _ALWAYS = {
-    nn.Module: (EndWithLauncherHook,),
+    nn.Module: (WorkDirLockHook, DueValidationHook, EndWithLauncherHook),
     ImageClassifier: (FiniteCheckHook,),
     DHMClassifier: (LabelCheckHook, CheckpointCheckHook),
 }
@@ -28,9 +34,7 @@ def missing_hooks(runner: Runner) -> list[Hook]:
         runner (Runner): With its network, and the hooks of its config.
 
     Returns:
-        list[Hook]: Of any network :class:`EndWithLauncherHook`, of an image classifier
-        :class:`FiniteCheckHook`, and of a :class:`DHMClassifier`
-        :class:`LabelCheckHook` and :class:`CheckpointCheckHook`, unless they are there.
+        list[Hook]: Those of :data:`_ALWAYS` that are for its network, unless they are there.
     """
     network = network_of(runner)
     there = {type(hook) for hook in runner.hooks}

@@ -3,12 +3,14 @@ import pytest
 from dhm_plugin import (
     CheckpointCheckHook,
     Digits,
+    DueValidationHook,
     EndWithLauncherHook,
     FiniteCheckHook,
     LabelCheckHook,
+    WorkDirLockHook,
 )
 
-OF_ALL = [EndWithLauncherHook, FiniteCheckHook]
+OF_ALL = [WorkDirLockHook, DueValidationHook, EndWithLauncherHook, FiniteCheckHook]
 SAFE = [*OF_ALL, LabelCheckHook, CheckpointCheckHook]
 
 

@@ -4,6 +4,7 @@ import shutil
 
 import torch
 
+from locks import process_in
 from paths import ROOT
 
 COMPARE = ROOT / 'tools/analysis_tools/compare_methods.py'
@@ -80,6 +81,13 @@ def test_goes_on_where_it_was_killed(inline, trains_here, tmp_path):
     text = inline(*command(tmp_path, 5), code=1)
     assert 'seed0.py: this training was begun with other settings' in text
     assert 'train_cfg.max_epochs: it has 3, asked is 5' in text
+
+
+def test_the_second_study_in_a_folder_is_refused(inline, tmp_path):
+    with process_in(tmp_path) as other:
+        text = inline(*command(tmp_path, 1, PLAIN), code=1)
+    assert f'compare_methods.py: {tmp_path}: in use by process {other} on ' in text
+    assert [path.name for path in tmp_path.iterdir()] == ['.lock']
 
 
 def test_shows_the_rows_as_they_are(inline, tmp_path):

@@ -3,6 +3,7 @@
 import json
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 Curves = dict[str, list[tuple[int, float]]]
@@ -21,11 +22,12 @@ def read(work_dir: Path) -> Curves:
         ``data_time`` and ``time_mean`` are the training's.
 
     Raises:
-        ValueError: If there is no log, or nothing in it.
+        ValueError: If there is no log, or nothing in it, or it is damaged elsewhere than
+            at its end, where a kill may have cut it.
     """
     points: dict[str, dict[int, float]] = defaultdict(dict)
     for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        for row in map(json.loads, path.read_text().splitlines()):
+        for row in _rows(path):
             unused = {'step', 'epoch', 'iter'}
             if 'loss' not in row:
                 unused |= {'time', 'data_time', 'time_mean'}
@@ -34,6 +36,21 @@ def read(work_dir: Path) -> Curves:
     if not points:
         raise ValueError(f'{work_dir}: there is no log in */vis_data/scalars.json')
     return {key: sorted(values.items()) for key, values in points.items()}
+
+
+def _rows(path: Path) -> Iterator[dict]:
+    lines = path.read_bytes().split(b'\n')
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line) if line else {}
+            if not isinstance(row, dict):
+                raise ValueError('it is no dict')
+        except ValueError as error:
+            if number == len(lines):
+                return
+            raise ValueError(f'{path}, line {number}: is damaged: {error}') from error
+        if row:
+            yield row
 
 
 def last_step(work_dir: Path) -> int:

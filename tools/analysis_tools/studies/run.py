@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from dhm_plugin.folder_lock import folder_lock
 from progress import Progress, human_time
 
 from . import results
@@ -47,12 +48,19 @@ def train(trainings: list[Training], jobs: int, csv: Path) -> None:
         csv (Path): The file; a row is added after each training.
 
     Raises:
-        RuntimeError: If a training fails; no other one is started.
+        RuntimeError: If a training fails; no other one is started. Or if another study
+            runs in the same folder.
         ValueError: If the main branches of the configs differ, or a training was done or
             begun with other settings.
     """
+    check(trainings, results.read(csv), csv)
+    with folder_lock(csv.parent):
+        _train(trainings, jobs, csv)
+
+
+def _train(trainings: list[Training], jobs: int, csv: Path) -> None:
+    """Run what is left, when no other study does."""
     rows = results.read(csv)
-    check(trainings, rows, csv)
     done = {(row['config'], int(row['seed'])) for row in rows}
     left = [t for t in trainings if (t.name, t.seed) not in done]
     starts = {}

@@ -3,7 +3,6 @@
 import copy
 import functools
 import json
-import re
 import shutil
 import statistics
 from collections.abc import Sequence
@@ -25,11 +24,12 @@ from dhm_plugin.checkpoints.files import (
     write_checkpoint,
     written_at_once,
 )
+from dhm_plugin.checkpoints.latest import latest_whole
 from dhm_plugin.models import DHMClassifier, MultiBranchClsHead
 from dhm_plugin.version import __version__
 from machine import device_name
 
-from .log import last_step, read
+from .log import read
 from .results import MEASURES
 from .settings import differences, settings_of
 
@@ -113,7 +113,7 @@ class Training:
         imports = [imports] if isinstance(imports, str) else imports
         cfg.custom_imports = dict(imports=[*imports, 'dhm_plugin'])
         cfg.randomness = dict(seed=self.seed)
-        # Two checkpoints: MMEngine removes the old one before the new one is written.
+        # Two checkpoints: if the last one is damaged, the one before it is resumed.
         cfg.default_hooks.checkpoint = dict(
             type='CheckpointHook', interval=1, max_keep_ckpts=2
         )
@@ -215,24 +215,12 @@ class Training:
             tuple[str, Path, Path, list[str]]: Its arguments.
         """
         config = self.prepare()
-        checkpoint = self._checkpoint(self.length)
-        if checkpoint:
-            options = ['--resume', str(checkpoint)]
+        if latest_whole(self.work_dir):
+            options = ['--resume']
         else:
             shutil.rmtree(self.work_dir, ignore_errors=True)
             options = ['--cfg-options', f'load_from={start}']
         return f'{self.name}_seed{self.seed}', config, self.work_dir, options
-
-    def _checkpoint(self, length: int) -> Path | None:
-        """Find the checkpoint to go on from; None if there is none."""
-        last = last_step(self.work_dir)
-        found = {}
-        for path in self.work_dir.glob('*.pth'):
-            match = re.fullmatch(r'(?:epoch|iter)_(\d+)', path.stem)
-            # Resumed at its end, MMEngine would leave out the last validation.
-            if match and int(match[1]) <= min(last, length - 1):
-                found[int(match[1])] = path
-        return found[max(found)] if found else None
 
     def result(self) -> dict:
         """Read what came out: measured after the end, consistency on average.

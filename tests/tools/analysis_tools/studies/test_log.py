@@ -26,6 +26,27 @@ def test_a_resumed_training_overrides(tmp_path):
     }
 
 
+def test_a_line_that_a_kill_has_cut(tmp_path):
+    write(tmp_path / '1', {**TRAIN, 'step': 1}, {**TRAIN, 'step': 2})
+    write(tmp_path / '2', {**TRAIN, 'step': 2}, {**TRAIN, 'step': 3})
+    path = tmp_path / '1' / 'vis_data' / 'scalars.json'
+    whole = path.read_bytes()
+    for length in range(len(whole) + 1):
+        path.write_bytes(whole[:length])
+        first = [(1, 2.0)] if length >= whole.index(b'\n') else []
+        assert read(tmp_path)['loss'] == [*first, (2, 2.0), (3, 2.0)]
+
+
+@pytest.mark.parametrize('damage', [b'{"loss": 2', b'2', b'\0', b'\xff'])
+def test_names_the_line_that_is_damaged(damage, tmp_path):
+    write(tmp_path / '1', {**TRAIN, 'step': 1}, {**TRAIN, 'step': 2})
+    path = tmp_path / '1' / 'vis_data' / 'scalars.json'
+    first, second, end = path.read_bytes().split(b'\n')
+    path.write_bytes(b'\n'.join([first, damage, second, end]))
+    with pytest.raises(ValueError, match=f'^{path}, line 2: is damaged: '):
+        read(tmp_path)
+
+
 def test_names_the_folder_without_a_log(tmp_path):
     with pytest.raises(ValueError, match=f'{tmp_path}: there is no log'):
         read(tmp_path)

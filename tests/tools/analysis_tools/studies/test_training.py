@@ -15,38 +15,21 @@ MAP = ROOT / 'configs/studies/map/resnet8_1xb64_fmnist.py'
 DHM = ROOT / 'configs/dhm/resnet20_dhm_1xb64_digits.py'
 
 
-@pytest.mark.parametrize(
-    ('last', 'kept', 'found'),
-    [
-        (3, (2, 3), 3),
-        # The last epoch of four may lack its validation.
-        (4, (3, 4), 3),
-        (4, (4,), None),
-        # A folder that was moved, and one that was cleaned.
-        (2, (1, 2), 2),
-        (2, (), None),
-    ],
-)
-def test_goes_on_from(last, kept, found, tmp_path):
+def test_goes_on_from_what_is_whole(tmp_path):
     training = Training(DHM, 0, tmp_path)
+    start = tmp_path / 'start.pth'
+    begun = ['--cfg-options', f'load_from={start}']
+    assert training.command(start)[3] == begun
     training.work_dir.mkdir(parents=True)
-    assert training._checkpoint(4) is None
-    (training.work_dir / 'last_checkpoint').write_text(f'/gone/epoch_{last}.pth')
-    for epoch in kept:
-        (training.work_dir / f'epoch_{epoch}.pth').touch()
-    expected = found and training.work_dir / f'epoch_{found}.pth'
-    assert training._checkpoint(4) == expected
-
-
-def test_goes_on_from_an_iteration(tmp_path):
-    training = Training(DHM, 0, tmp_path)
-    training.work_dir.mkdir(parents=True)
-    (training.work_dir / 'last_checkpoint').write_text('/gone/iter_1500.pth')
-    for name in ('iter_500', 'iter_1500', 'iter_2000', 'best_1200'):
-        (training.work_dir / f'{name}.pth').touch()
-    for length, step in ((2000, 1500), (1500, 500), (400, None)):
-        expected = step and training.work_dir / f'iter_{step}.pth'
-        assert training._checkpoint(length) == expected
+    for epoch in (24, 25):
+        torch.save({}, training.work_dir / f'epoch_{epoch}.pth')
+    (training.work_dir / 'last_checkpoint').write_text('/moved/epoch_25.pth')
+    (training.work_dir / 'epoch_25.pth').write_bytes(b'')
+    assert training.command(start)[3] == ['--resume']
+    # Nothing is left to go on from: it begins anew, in an empty folder.
+    (training.work_dir / 'epoch_24.pth').write_bytes(b'')
+    assert training.command(start)[3] == begun
+    assert not training.work_dir.exists()
 
 
 def test_the_schedule_is_stretched():

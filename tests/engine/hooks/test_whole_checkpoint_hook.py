@@ -1,0 +1,98 @@
+import os
+from contextlib import ExitStack
+from unittest import mock
+
+import pytest
+from mmengine.hooks import CheckpointHook, Hook
+
+import tiny
+from dhm_plugin import WholeCheckpointHook
+from dhm_plugin.archive import verify_archive
+from dhm_plugin.checkpoints import CheckpointError
+from paths import full_disk
+
+
+def killed_at(number):
+    """Let the first calls that change the disk pass, and raise at this one."""
+    stack = ExitStack()
+    calls = []
+
+    def counted(function):
+        def call(*args, **kwargs):
+            calls.append(function)
+            if len(calls) > number:
+                raise tiny.Killed
+            return function(*args, **kwargs)
+
+        return call
+
+    for name in ('fsync', 'replace', 'remove'):
+        stack.enter_context(mock.patch.object(os, name, counted(getattr(os, name))))
+    return stack
+
+
+def checkpoints(folder):
+    return sorted(path.name for path in folder.glob('*.pth'))
+
+
+@pytest.fixture(scope='module')
+def unbroken(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('unbroken')
+    tiny.runner(folder).train()
+    return folder
+
+
+def test_any_hook_of_mmengine_becomes_one(tmp_path):
+    for kind in ('CheckpointHook', 'mmengine.CheckpointHook', CheckpointHook):
+        runner = tiny.runner(tmp_path, checkpoint=dict(type=kind))
+        (hook,) = (hook for hook in runner.hooks if isinstance(hook, CheckpointHook))
+        assert type(hook) is WholeCheckpointHook
+        assert hook.max_keep_ckpts == 1
+
+
+# Each of them is another moment of a training of four epochs, with three best ones.
+@pytest.mark.parametrize('number', range(3, 56, 4))
+def test_killed_anywhere_nothing_is_lost(number, unbroken, tmp_path):
+    with killed_at(number), pytest.raises(tiny.Killed):
+        tiny.runner(tmp_path).train()
+    left = checkpoints(tmp_path)
+    for name in left:
+        verify_archive(tmp_path / name)
+    best = [name for name in left if name.startswith('best')]
+    assert best or len(left) == 1
+    # As of a process that had no time to clear away.
+    (tmp_path / '.epoch_2.x.unfinished.pth').touch()
+    (tmp_path / '.last_checkpoint.x.unfinished').touch()
+    tiny.runner(tmp_path, resume=True).train()
+    assert not tiny.different(tmp_path, unbroken)
+    files = [path.name for path in tmp_path.iterdir() if path.is_file()]
+    assert not [name for name in files if name.startswith('.')]
+
+
+class FillsTheDisk(Hook):
+    def __init__(self, stack):
+        self.stack = stack
+
+    def before_train_epoch(self, runner):
+        if runner.epoch == 2:
+            self.stack.enter_context(full_disk())
+
+
+@pytest.mark.parametrize('kept', [1, 2])
+def test_a_full_disk_leaves_what_was_there(kept, unbroken, tmp_path):
+    kept = dict(max_keep_ckpts=kept)
+    message = r'epoch_3\.pth: cannot be written: \[Errno \d+\] File too large'
+    with ExitStack() as stack:
+        runner = tiny.runner(
+            tmp_path, checkpoint=kept, custom_hooks=[FillsTheDisk(stack)]
+        )
+        with pytest.raises(CheckpointError, match=message):
+            runner.train()
+    files = {path.name for path in tmp_path.iterdir() if path.is_file()}
+    expected = {'best_accuracy_top1_epoch_2.pth', 'epoch_2.pth', 'last_checkpoint'}
+    assert expected <= files
+    assert (tmp_path / 'last_checkpoint').read_text() == str(tmp_path / 'epoch_2.pth')
+    assert not [name for name in files if name.startswith('.') or 'epoch_3' in name]
+    if kept['max_keep_ckpts'] == 1:
+        tiny.runner(tmp_path, resume=True).train()
+        assert not tiny.different(tmp_path, unbroken)
