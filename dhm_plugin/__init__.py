@@ -18,13 +18,19 @@ MimickingLoss        logits of all branches -> mimicking loss of each
 In evaluation the main branch alone runs, unless another one is asked for.
 """
 
-from .compat import add_hooks, add_to_model_hub, load_checkpoints_safely
+from .compat import (
+    add_hooks,
+    add_to_model_hub,
+    load_checkpoints_safely,
+    replace_train_loops,
+)
 
 load_checkpoints_safely()
 
 from .datasets import *  # noqa: E402, F403
 from .engine import *  # noqa: E402, F403
 from .engine.hooks.missing_hooks import missing_hooks  # noqa: E402
+from .engine.loops.resumable_loop import resumable_loop  # noqa: E402
 from .evaluation import *  # noqa: E402, F403
 from .hub import zoo_models  # noqa: E402
 from .models import *  # noqa: E402, F403
@@ -32,3 +38,4 @@ from .version import __version__  # noqa: E402, F401
 
 add_to_model_hub(zoo_models)
 add_hooks(missing_hooks)
+replace_train_loops(resumable_loop)

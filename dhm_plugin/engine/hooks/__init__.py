@@ -1,4 +1,4 @@
-"""Hooks: checks, logs of the branches, memory layout, compiling, label noise."""
+"""Hooks: checks, logs of the branches, memory layout, compiling, label noise, going on."""
 
 from .branch_charts_hook import BranchChartsHook
 from .channels_last_hook import ChannelsLastHook
@@ -7,6 +7,7 @@ from .compile_hook import CompileHook
 from .consistency_hook import ConsistencyHook
 from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
 from .label_check_hook import LabelCheckHook
+from .resume_hook import ResumeHook
 from .unreadable_images_hook import UnreadableImagesHook
 from .wrong_labels_hook import WrongLabelsHook
 
@@ -18,6 +19,7 @@ __all__ = [
     'ConsistencyHook',
     'DeferredRuntimeInfoHook',
     'LabelCheckHook',
+    'ResumeHook',
     'UnreadableImagesHook',
     'WrongLabelsHook',
 ]
