@@ -1,4 +1,4 @@
-"""Hooks: checks, logs of the branches, memory layout, compiling, label noise, going on."""
+"""Hooks: checks, logs, memory layout, compiling, label noise, resumption."""
 
 from .branch_charts_hook import BranchChartsHook
 from .channels_last_hook import ChannelsLastHook

@@ -39,7 +39,7 @@ class ResumeHook(Hook):
         self._gradients: dict[str, torch.Tensor] = {}
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Compare with the training that saved it, and take what is to be gone on with."""
+        """Compare with the training that saved it, and take what is left of it."""
         if not runner._resume:
             return
         self._gradients = checkpoint.pop('gradients', {})
