@@ -152,11 +152,17 @@ class KillHook(Hook):
             raise Killed
 
 
-def train(cfg, folder, kill_after=None, resume=False):
-    # A name of its own: MMEngine would go on with the message hub of the same second.
+def build(cfg, folder, resume=False):
+    """Build a runner; with a name of its own, or it would have another's message hub."""
     name = f'{folder.name}{next(_numbers)}'
-    cfg = Config(dict(cfg, work_dir=str(folder), experiment_name=name, resume=resume))
-    runner = Runner.from_cfg(cfg)
+    return Runner.from_cfg(
+        Config(dict(cfg, work_dir=str(folder), experiment_name=name, resume=resume))
+    )
+
+
+def train(cfg, folder, kill_after=None, resume=False):
+    """Train, to the end or until killed."""
+    runner = build(cfg, folder, resume)
     if kill_after is None:
         runner.train()
         return runner

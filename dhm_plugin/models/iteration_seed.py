@@ -26,9 +26,7 @@ class IterationSeed:
         # Without a runner there is one iteration: the calls are what differs.
         info = MessageHub.get_current_instance().runtime_info
         iteration = info.get('iter', 0)
-        seed = info.get('seed')
-        if seed is None:
-            seed = torch.initial_seed()
+        seed = info.get('seed', torch.initial_seed())
         self._calls = self._calls + 1 if iteration == self._iteration else 0
         self._iteration = iteration
         if self.each_process:

@@ -65,8 +65,12 @@ def test_epochs(options, kills, tmp_path):
 @pytest.mark.parametrize(
     ('options', 'kills'),
     [
-        pytest.param(dict(sampler=ENDLESS, mixed=MIXED), [2], id='no worker'),
-        pytest.param(dict(sampler=ENDLESS, pipeline=STOCK, workers=2), [5], id='workers'),
+        pytest.param(dict(sampler=ENDLESS, head=DROPOUT), [2], id='no worker'),
+        pytest.param(
+            dict(sampler=ENDLESS, pipeline=STOCK, mixed=MIXED, workers=2),
+            [5],
+            id='workers, mixed',
+        ),
         pytest.param(dict(pipeline=STOCK), [5], id='rounds'),
     ],
 )

@@ -44,26 +44,24 @@ class ResumeHook(Hook):
             return
         self._gradients = checkpoint.pop('gradients', {})
         meta = checkpoint.get('meta', {})
-        there = {**_plan(runner), 'seed': runner._randomness_cfg.get('seed')}
+        now = {'seed': runner._randomness_cfg.get('seed'), **_plan(runner)}
         differing = {
-            key: (meta[key], value)
-            for key, value in there.items()
+            key: f'{key} was {meta[key]}, is {value}'
+            for key, value in now.items()
             if value is not None and meta.get(key, value) != value
         }
         if differing:
             runner.logger.warning(
-                'The training goes on, but not as it would have: '
-                + '; '.join(f'{key} {a}, now {b}' for key, (a, b) in differing.items())
+                'The training goes on, but will not be the same as if it had not ended: '
+                + '; '.join(differing.values())
             )
         if 'seed' in differing:
             # MMEngine would warn too, and take the other one where it is not too late.
-            meta['seed'] = there['seed']
-        done = meta.get('batches_of_epoch', 0)
+            meta['seed'] = now['seed']
         loop = runner.train_loop
+        # Of another batch size, the batches of an epoch are other ones: it begins anew.
         if isinstance(loop, ResumableEpochLoop) and differing.keys() <= {'seed'}:
-            loop.batches_done = done
-        elif isinstance(loop, ResumableEpochLoop) and done:
-            runner.logger.warning(f'Epoch {meta["epoch"] + 1} begins anew')
+            loop.batches_done = meta.get('batches_of_epoch', 0)
 
     def before_train(self, runner: Runner) -> None:
         """Seed, and put the gradients of an incomplete accumulation back."""

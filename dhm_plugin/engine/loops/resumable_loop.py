@@ -1,12 +1,7 @@
 """Which loop a training gets, and the seed that it goes on with."""
 
-from mmengine.runner import (
-    BaseLoop,
-    EpochBasedTrainLoop,
-    IterBasedTrainLoop,
-    Runner,
-    find_latest_checkpoint,
-)
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop, IterBasedTrainLoop, Runner
+from mmengine.runner import runner as mmengine_runner
 from mmpretrain.registry import LOOPS
 
 from ...checkpoints.meta import read_meta
@@ -55,8 +50,8 @@ def _take_seed(runner: Runner) -> None:
     if not runner._resume or randomness.get('seed') is not None:
         return
     path = runner._load_from
-    if path is None:
-        path = find_latest_checkpoint(runner.work_dir)
+    if path is None:  # as the runner will, when the loop is built
+        path = mmengine_runner.find_latest_checkpoint(runner.work_dir)
     seed = None if path is None else read_meta(path).get('seed')
     if isinstance(seed, int):
         runner.set_randomness(**{**randomness, 'seed': seed})
