@@ -34,7 +34,7 @@ def test_no_tensor_is_read(tmp_path, monkeypatch):
 def test_hostile_and_damaged_files_are_refused(tmp_path, capfd):
     path = tmp_path / 'epoch_1.pth'
     torch.save(dict(meta=Hostile()), path)
-    with pytest.raises(Exception, match='weights_only|Weights only'):
+    with pytest.raises(Exception, match=r'weights_only|Weights only'):
         read_meta(path)
     assert 'hostile code ran' not in capfd.readouterr().out
     torch.save(CONTENT, path)
