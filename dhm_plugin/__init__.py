@@ -22,6 +22,7 @@ from .compat import (
     add_hooks,
     add_to_model_hub,
     load_checkpoints_safely,
+    replace_train_loops,
     replace_transform,
     resume_from,
 )
@@ -33,6 +34,7 @@ from .datasets import *  # noqa: E402, F403
 from .datasets import LoadImageFromFile  # noqa: E402
 from .engine import *  # noqa: E402, F403
 from .engine.hooks.missing_hooks import STOCK_TO_OURS, missing_hooks  # noqa: E402
+from .engine.loops.resumable_loop import resumable_loop  # noqa: E402
 from .evaluation import *  # noqa: E402, F403
 from .hub import zoo_models  # noqa: E402
 from .models import *  # noqa: E402, F403
@@ -42,3 +44,4 @@ add_to_model_hub(zoo_models)
 add_hooks(missing_hooks, STOCK_TO_OURS)
 replace_transform(LoadImageFromFile)
 resume_from(latest_whole)
+replace_train_loops(resumable_loop)

@@ -4,8 +4,9 @@ Elsewhere, our own classes allow for what other packages do:
 
 - ``ChannelsLastHook``: MMEngine wraps a network for several processes before any hook
   runs, and PyTorch's wrapper takes the layout of the weights from that moment.
-- ``BranchChartsHook``, ``CheckpointCheckHook``: what they read of MMEngine's visualizer
-  and runner has no public name; MMEngine's own hooks read the same of the runner.
+- ``BranchChartsHook``, ``CheckpointCheckHook``, ``ResumeHook`` and ``engine/loops``: what
+  they read of MMEngine's visualizer and runner has no public name; MMEngine's own hooks
+  and loops read the same of the runner.
 - ``BFloat16OptimWrapper``: MMEngine's ``AmpOptimWrapper`` refuses CPUs, and PyTorch 2.6
   cannot tell whether a CPU computes in bfloat16.
 - ``DeferredRuntimeInfoHook``: MMEngine's ``RuntimeInfoHook`` waits for the GPU once a
@@ -40,6 +41,7 @@ from mmengine.runner import runner as mmengine_runner
 from mmpretrain.apis.model import ModelHub
 from mmpretrain.registry import TRANSFORMS
 from modelindex.models.Model import Model
+from torch.utils.data import DataLoader, Sampler
 
 from .archive import verify_archive
 
@@ -208,6 +210,41 @@ def replace_transform(ours: type[BaseTransform]) -> None:
         ours (type[BaseTransform]): A subclass of MMCV's.
     """
     TRANSFORMS.register_module(force=True, module=ours)
+
+
+def replace_train_loops(replace: Callable[[Runner, Any], Any]) -> None:
+    """Let MMEngine's runner build another train loop than its config says.
+
+    ``by_epoch`` in a config stands for a class of MMEngine's, whatever is registered. A
+    second call does nothing.
+
+    Args:
+        replace (Callable): Gives the loop or its config to be taken in place of the one
+            of a runner, which is about to be built.
+    """
+    build_theirs = Runner.build_train_loop
+    if hasattr(build_theirs, 'replace'):
+        return
+
+    @functools.wraps(build_theirs)
+    def build(self: Runner, loop: Any) -> Any:
+        return build_theirs(self, replace(self, loop))
+
+    build.replace = replace
+    Runner.build_train_loop = build
+
+
+def replace_batch_sampler(loader: DataLoader, batches: Sampler) -> None:
+    """Let a data loader that nobody has gone through yet have another batch sampler.
+
+    Given to MMEngine in a config, it would leave ``batch_size`` and ``sampler`` of the
+    data loader empty, which hooks of MMPretrain's read. PyTorch refuses to set it later.
+
+    Args:
+        loader (DataLoader): The data loader.
+        batches (Sampler): Gives the indices of each batch.
+    """
+    vars(loader)['batch_sampler'] = batches
 
 
 def _refuse_call(*args: object) -> None:

@@ -127,6 +127,7 @@ def test_nothing_else_changes_other_packages():
     assert {path: found for path, found in changes.items() if found} == {
         'compat.py': [
             'ModelHub._register_mmpretrain_models',
+            'Runner.build_train_loop',
             'Runner.register_hooks',
             'infer._load_checkpoint',
             'mmengine_checkpoint._safe_torch_load',

@@ -24,20 +24,22 @@ class IterationSeed:
     def next_sequence(self) -> np.random.SeedSequence:
         """Give the seed of this call in the present iteration."""
         # Without a runner there is one iteration: the calls are what differs.
-        iteration = MessageHub.get_current_instance().runtime_info.get('iter', 0)
+        info = MessageHub.get_current_instance().runtime_info
+        iteration = info.get('iter', 0)
+        seed = info.get('seed', torch.initial_seed())
         self._calls = self._calls + 1 if iteration == self._iteration else 0
         self._iteration = iteration
         if self.each_process:
-            start = (torch.initial_seed(), dist.get_rank())
+            start = (seed, dist.get_rank())
         else:
-            start = (self._seed_of_the_first_process(),)
+            start = (self._seed_of_the_first_process(seed),)
         return np.random.SeedSequence((*start, iteration, self._calls))
 
-    def _seed_of_the_first_process(self) -> int:
+    def _seed_of_the_first_process(self, seed: int) -> int:
         """Ask when one's own is new: ``diff_rank_seed`` of MMEngine makes them differ."""
-        if self._own_seed != torch.initial_seed():
-            self._own_seed = torch.initial_seed()
-            first = torch.tensor(self._own_seed & (2**63 - 1))
+        if self._own_seed != seed:
+            self._own_seed = seed
+            first = torch.tensor(seed & (2**63 - 1))
             dist.broadcast(first)
             self._first_seed = int(first)
         return self._first_seed

@@ -30,6 +30,14 @@ def test_seed_and_iteration_alone_count(hub):
     assert numbers(IterationSeed(), hub, range(8)) != unbroken
 
 
+def test_with_a_runner_the_seed_is_the_runners(hub):
+    torch.manual_seed(5)
+    expected = numbers(IterationSeed(), hub, range(3))
+    hub.update_info('seed', 5)
+    torch.manual_seed(1)
+    assert numbers(IterationSeed(), hub, range(3)) == expected
+
+
 def test_calls_of_one_iteration_differ(hub):
     first = numbers(IterationSeed(), hub, [3, 3, 3])
     assert len(set(first)) == 3

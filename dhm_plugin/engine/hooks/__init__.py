@@ -1,4 +1,4 @@
-"""Hooks: checks, checkpoints, logs and schedules of branches, layout, label noise."""
+"""Hooks: checks, checkpoints, resumption, logs and schedules of branches, layout."""
 
 from .branch_charts_hook import BranchChartsHook
 from .branch_schedule_hook import BranchScheduleHook
@@ -11,6 +11,7 @@ from .due_validation_hook import DueValidationHook
 from .end_with_launcher_hook import EndWithLauncherHook
 from .finite_check_hook import FiniteCheckHook
 from .label_check_hook import LabelCheckHook
+from .resume_hook import ResumeHook
 from .unreadable_images_hook import UnreadableImagesHook
 from .whole_checkpoint_hook import WholeCheckpointHook
 from .work_dir_lock_hook import WorkDirLockHook
@@ -28,6 +29,7 @@ __all__ = [
     'EndWithLauncherHook',
     'FiniteCheckHook',
     'LabelCheckHook',
+    'ResumeHook',
     'UnreadableImagesHook',
     'WholeCheckpointHook',
     'WorkDirLockHook',

@@ -12,6 +12,7 @@ from .due_validation_hook import DueValidationHook
 from .end_with_launcher_hook import EndWithLauncherHook
 from .finite_check_hook import FiniteCheckHook
 from .label_check_hook import LabelCheckHook
+from .resume_hook import ResumeHook
 from .whole_checkpoint_hook import WholeCheckpointHook
 from .work_dir_lock_hook import WorkDirLockHook
 
@@ -21,7 +22,7 @@ STOCK_TO_OURS = {CheckpointHook: WholeCheckpointHook}
 # Without them something of a training would be lost, or something wrong would train or be
 # tested unseen. By the network that needs them.
 _ALWAYS = {
-    nn.Module: (WorkDirLockHook, DueValidationHook, EndWithLauncherHook),
+    nn.Module: (WorkDirLockHook, ResumeHook, DueValidationHook, EndWithLauncherHook),
     ImageClassifier: (FiniteCheckHook,),
     DHMClassifier: (LabelCheckHook, CheckpointCheckHook),
 }
@@ -34,7 +35,7 @@ def missing_hooks(runner: Runner) -> list[Hook]:
         runner (Runner): With its network, and the hooks of its config.
 
     Returns:
-        list[Hook]: Those of :data:`_ALWAYS` that are for its network, unless they are there.
+        list[Hook]: Those that its network needs, unless they are there.
     """
     network = network_of(runner)
     there = {type(hook) for hook in runner.hooks}

@@ -7,10 +7,14 @@ from dhm_plugin import (
     EndWithLauncherHook,
     FiniteCheckHook,
     LabelCheckHook,
+    ResumeHook,
     WorkDirLockHook,
 )
 
-OF_ALL = [WorkDirLockHook, DueValidationHook, EndWithLauncherHook, FiniteCheckHook]
+OF_ALL = [
+    *(WorkDirLockHook, ResumeHook, DueValidationHook),
+    *(EndWithLauncherHook, FiniteCheckHook),
+]
 SAFE = [*OF_ALL, LabelCheckHook, CheckpointCheckHook]
 
 

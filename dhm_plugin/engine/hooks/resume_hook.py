@@ -1,0 +1,165 @@
+"""Lets a training that was killed go on as if it had not been."""
+
+from typing import Any
+
+import torch
+from mmengine import dist
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.runner import Runner
+from mmpretrain.registry import HOOKS
+from torch.utils.data import DataLoader
+
+from ...checked_arguments import checked_arguments
+from ...seeds import EPOCH, ITERATION, TRAINING, VALIDATION, seed_process
+from ..loops import ResumableEpochLoop
+from ..utils import network_of
+
+
+@HOOKS.register_module()
+@checked_arguments
+class ResumeHook(Hook):
+    """Let a resumed training compute what the unbroken one would have, bit for bit.
+
+    - Before each iteration, epoch and validation, Python, NumPy and PyTorch are seeded
+      from the training's seed and the iteration: of their state nothing has to be saved.
+    - A checkpoint says how many batches of its epoch were done, on how many processes and
+      of how many images, and holds the gradients of an accumulation that was not
+      complete.
+    - Another seed, number of processes or batch size is said in one warning; the training
+      then goes on, with what the config says.
+
+    It runs in every training; a config need not name it.
+    """
+
+    # Before any hook that draws.
+    priority = 'HIGHEST'
+
+    def __init__(self) -> None:
+        self._gradients: dict[str, torch.Tensor] = {}
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Compare with the training that saved it, and take what is left of it."""
+        if not runner._resume:
+            return
+        self._gradients = checkpoint.pop('gradients', {})
+        meta = checkpoint.get('meta', {})
+        now = {'seed': runner._randomness_cfg.get('seed'), **_plan(runner)}
+        differing = {
+            key: f'{key} was {meta[key]}, is {value}'
+            for key, value in now.items()
+            if value is not None and meta.get(key, value) != value
+        }
+        if differing:
+            runner.logger.warning(
+                'The training goes on, but will not be the same as if it had not ended: '
+                + '; '.join(differing.values())
+            )
+        if 'seed' in differing:
+            # MMEngine would warn too, and take the other one where it is not too late.
+            meta['seed'] = now['seed']
+        loop = runner.train_loop
+        # Of another batch size, the batches of an epoch are other ones: it begins anew.
+        if isinstance(loop, ResumableEpochLoop) and differing.keys() <= {'seed'}:
+            loop.batches_done = meta.get('batches_of_epoch', 0)
+
+    def before_train(self, runner: Runner) -> None:
+        """Seed, and put the gradients of an incomplete accumulation back."""
+        # The checkpoint's history holds that of the first process.
+        runner.message_hub.update_info('seed', runner.seed)
+        seed_process(runner.seed, TRAINING)
+        for name, parameter in network_of(runner).named_parameters():
+            if name in self._gradients:
+                parameter.grad = self._gradients.pop(name).to(parameter)
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Seed."""
+        seed_process(runner.seed, EPOCH, runner.epoch)
+
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None
+    ) -> None:
+        """Seed."""
+        seed_process(runner.seed, ITERATION, runner.iter)
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Seed."""
+        seed_process(runner.seed, VALIDATION, runner.iter)
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Average incomplete gradients if a checkpoint is due."""
+        if _accumulates(runner) and _is_due(runner, by_epoch=False):
+            _average_gradients(runner)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Average incomplete gradients if a checkpoint is due."""
+        if _accumulates(runner) and _is_due(runner, by_epoch=True):
+            _average_gradients(runner)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Add what a training needs to go on."""
+        if 'optimizer' not in checkpoint:  # a best one: nobody goes on from it
+            return
+        meta, loop = checkpoint['meta'], runner.train_loop
+        meta.update(_plan(runner))
+        if isinstance(loop, ResumableEpochLoop):
+            done = loop.batches_of_epoch(meta['epoch'], meta['iter'])
+            meta['batches_of_epoch'] = done
+        if _accumulates(runner):
+            checkpoint['gradients'] = {
+                name: parameter.grad.cpu().contiguous()
+                for name, parameter in network_of(runner).named_parameters()
+                if parameter.grad is not None
+            }
+
+
+def _plan(runner: Runner) -> dict[str, int | None]:
+    """Give what must stay, under the words of the warning."""
+    loader: DataLoader = runner.train_dataloader
+    size = getattr(loader.batch_sampler, 'batch_size', loader.batch_size)
+    return dict(processes=dist.get_world_size(), batch_size=size)
+
+
+def _accumulates(runner: Runner) -> bool:
+    """Whether the gradients wait for those of further iterations."""
+    wrapper = runner.optim_wrapper
+    wrappers = wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]
+    return any(
+        isinstance(wrapper, OptimWrapper) and not wrapper.should_update()
+        for wrapper in wrappers
+    )
+
+
+def _is_due(runner: Runner, by_epoch: bool) -> bool:
+    """Whether a checkpoint is saved after this iteration, or this epoch."""
+    for hook in runner.hooks:
+        if not isinstance(hook, CheckpointHook) or hook.by_epoch != by_epoch:
+            continue
+        every, last = (
+            (hook.every_n_epochs, hook.is_last_train_epoch)
+            if by_epoch
+            else (hook.every_n_train_iters, hook.is_last_train_iter)
+        )
+        if every(runner, hook.interval, hook.save_begin) or (
+            hook.save_last and last(runner)
+        ):
+            return True
+    return False
+
+
+def _average_gradients(runner: Runner) -> None:
+    """Let all processes have the mean of their gradients, of which one is saved.
+
+    The sum of all iterations has the same mean; before it is complete, each process has
+    its own part.
+    """
+    if dist.is_distributed():
+        for parameter in network_of(runner).parameters():
+            if parameter.grad is not None:
+                dist.all_reduce(parameter.grad, 'mean')

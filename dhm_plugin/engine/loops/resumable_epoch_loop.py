@@ -1,0 +1,65 @@
+"""The loop over epochs, which goes on in the middle of one."""
+
+from typing import Any
+
+from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmpretrain.registry import LOOPS
+from torch.utils.data import DataLoader
+
+from ...datasets.seeded_batches import SeededBatches
+from .seeded_loader import seeded_loader
+
+
+@LOOPS.register_module()
+class ResumableEpochLoop(EpochBasedTrainLoop):
+    """Do as MMEngine's loop, and go on after the batches that an epoch already had.
+
+    Random augmentation depends on seed, process and iteration alone. Every training with
+    ``by_epoch=True`` has this loop; a config need not name it.
+
+    Args:
+        runner (Runner): The runner.
+        dataloader (DataLoader | dict): Of the training, or its config.
+        **kwargs: As in MMEngine's ``EpochBasedTrainLoop``.
+    """
+
+    def __init__(
+        self, runner: Runner, dataloader: DataLoader | dict, **kwargs: Any
+    ) -> None:
+        super().__init__(runner, seeded_loader(runner, dataloader), **kwargs)
+        # Batches of this epoch that a training which goes on has had: ResumeHook knows.
+        self.batches_done = 0
+        self._first_iter = 0
+
+    def batches_of_epoch(self, epoch: int, iteration: int) -> int:
+        """Tell how many batches of an epoch are done after so many iterations.
+
+        Args:
+            epoch (int): The epoch: the present one, or the one to come.
+            iteration (int): Iterations since the training began.
+
+        Returns:
+            int: The number of batches; 0 if the epoch has not begun.
+        """
+        return iteration - self._first_iter if epoch == self._epoch else 0
+
+    def run_epoch(self) -> None:
+        """Go through what is left of an epoch."""
+        batches = self.dataloader.batch_sampler
+        if not isinstance(batches, SeededBatches):
+            self.batches_done = 0
+        self._first_iter = self._iter - self.batches_done
+        if isinstance(batches, SeededBatches):
+            batches.start(self._first_iter, skip=self.batches_done)
+        super().run_epoch()
+        self.batches_done = 0
+        self._first_iter = self._iter
+
+    def run_iter(self, idx: int, data_batch: Any) -> None:
+        """Train on a batch.
+
+        Args:
+            idx (int): Its number among those of the epoch that were left.
+            data_batch (Any): As the data loader gives it.
+        """
+        super().run_iter(self.batches_done + idx, data_batch)

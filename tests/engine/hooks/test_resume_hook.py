@@ -1,0 +1,77 @@
+import pytest
+import torch
+
+from dhm_plugin import ResumeHook
+from resumption import build, config, train
+
+
+@pytest.fixture
+def killed(tmp_path):
+    train(config(), tmp_path / 'work', kill_after=2)
+    return tmp_path / 'work'
+
+
+def resumed(folder, **options):
+    """Resume, and give what is warned of and the seed at the end."""
+    runner = build(config(**options), folder, resume=True)
+    warnings = []
+    runner.logger.warning = warnings.append
+    runner.train()
+    return warnings, runner
+
+
+def test_nothing_is_warned_of(killed):
+    warnings, _ = resumed(killed)
+    assert warnings == []
+
+
+def test_what_differs_is_said_in_one_warning(killed, monkeypatch):
+    path = killed / 'iter_2.pth'
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint['meta']['processes'] = 8
+    torch.save(checkpoint, path)
+    options = {'randomness.seed': 1, 'train_dataloader.batch_size': 7}
+    warnings, runner = resumed(killed, **options)
+    (warning,) = warnings
+    assert 'seed was 0, is 1; processes was 8, is 1; batch_size was 4, is 7' in warning
+    assert runner.seed == runner.message_hub.get_info('seed') == 1
+
+
+def test_a_checkpoint_of_somebody_else(killed):
+    path = killed / 'iter_2.pth'
+    checkpoint = torch.load(path, weights_only=True)
+    for key in ('seed', 'processes', 'batch_size', 'batches_of_epoch'):
+        del checkpoint['meta'][key]
+    torch.save(checkpoint, path)
+    warnings, runner = resumed(killed)
+    assert warnings == []
+    assert runner.epoch == 2
+
+
+def test_a_checkpoint_hardly_grows(killed):
+    checkpoint = torch.load(killed / 'iter_2.pth', weights_only=True)
+    stock = {'meta', 'state_dict', 'message_hub', 'optimizer', 'param_schedulers'}
+    assert checkpoint.keys() == stock
+    ours = dict(processes=1, batch_size=4, batches_of_epoch=2)
+    assert ours.items() <= checkpoint['meta'].items()
+
+
+def test_gradients_are_there_while_they_are_incomplete(tmp_path):
+    options = {'optim_wrapper.accumulative_counts': 3, 'train_cfg.max_epochs': 1}
+    options['default_hooks.checkpoint.save_best'] = 'accuracy/top1'
+    train(config(**options), tmp_path)
+    held = {
+        path.stem: len(torch.load(path, weights_only=True).get('gradients', {}))
+        for path in tmp_path.glob('*.pth')
+    }
+    (best,) = (name for name in held if name.startswith('best'))
+    assert held[best] == held['iter_3'] == held['iter_4'] == 0
+    assert held['iter_1'] == held['iter_2'] > 50
+
+
+def test_it_runs_in_any_training_and_before_other_hooks(killed, tmp_path):
+    plain = config(model=dict(type='ImageClassifier'))
+    for cfg in (config(), plain, config(hooks=[dict(type='ResumeHook')])):
+        hooks = [type(hook) for hook in build(cfg, tmp_path).hooks]
+        assert hooks.count(ResumeHook) == 1
+        assert hooks[0] is ResumeHook

@@ -1,0 +1,62 @@
+import pytest
+import torch
+from mmengine.hooks import Hook
+
+from resumption import STOCK, NoiseImages, build, config, train
+
+
+class SeenHook(Hook):
+    def __init__(self):
+        self.batches = []
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        self.batches.append((runner.epoch, batch_idx, runner.iter))
+
+
+@pytest.fixture
+def resumed(tmp_path, monkeypatch):
+    """Resume a training that was killed after six iterations, four an epoch."""
+    train(config(pipeline=STOCK), tmp_path / 'work', kill_after=6)
+
+    def resume(**options):
+        loaded = []
+        load = NoiseImages.__getitem__
+        monkeypatch.setattr(
+            NoiseImages, '__getitem__', lambda self, i: loaded.append(i) or load(self, i)
+        )
+        options = {**options, 'val_cfg': None, 'val_dataloader': None}
+        cfg = config(pipeline=STOCK, **options)
+        cfg.val_evaluator = None
+        runner = build(cfg, tmp_path / 'work', resume=True)
+        seen = SeenHook()
+        runner.register_hook(seen)
+        runner.train()
+        return seen.batches, loaded
+
+    return resume
+
+
+def test_goes_on_at_the_next_batch_and_loads_no_other(resumed):
+    batches, loaded = resumed()
+    assert batches == [(1, 2, 6), (1, 3, 7)]
+    assert len(loaded) == 14 - 2 * 4
+
+
+def test_the_next_epoch_is_a_whole_one(resumed):
+    batches, loaded = resumed(**{'train_cfg.max_epochs': 3})
+    assert batches[2:] == [(2, i, 8 + i) for i in range(4)]
+    assert len(loaded) == 6 + 14
+
+
+def test_other_batches_begin_the_epoch_anew(resumed):
+    batches, _ = resumed(**{'train_dataloader.batch_size': 7})
+    assert batches == [(1, 0, 6), (1, 1, 7)]
+
+
+def test_a_checkpoint_that_does_not_say_begins_the_epoch_anew(resumed, tmp_path):
+    path = tmp_path / 'work/iter_6.pth'
+    checkpoint = torch.load(path, weights_only=True)
+    del checkpoint['meta']['batches_of_epoch']
+    torch.save(checkpoint, path)
+    batches, _ = resumed()
+    assert [index for _, index, _ in batches] == [0, 1, 2, 3]

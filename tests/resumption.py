@@ -1,0 +1,229 @@
+"""Trainings of some iterations, killed and resumed, and what differs between two."""
+
+import json
+from itertools import count
+
+import numpy as np
+import torch
+from mmengine import Config
+from mmengine.dataset import BaseDataset
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmpretrain.registry import DATASETS
+from PIL import Image
+from torch.utils._pytree import keystr, tree_flatten_with_path
+
+import dhm_plugin  # noqa: F401
+
+# What a clock or a folder makes differ.
+NOT_COMPARED = ('time', 'cfg', 'experiment_name', 'ckpt')
+_numbers = count()
+
+
+@DATASETS.register_module()
+class NoiseImages(BaseDataset):
+    """Images in memory, or, with a ``folder``, in files."""
+
+    METAINFO = dict(classes=tuple('0123456789'))
+
+    def __init__(self, folder=None, images=14, **kwargs):
+        self.folder, self.images = folder, images
+        super().__init__(serialize_data=False, **kwargs)
+
+    def load_data_list(self):
+        rng = np.random.default_rng(0)
+        infos = []
+        for i in range(self.images):
+            image = rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)
+            infos.append(dict(img=image, gt_label=i % 10, img_shape=(12, 12)))
+            if self.folder is not None:
+                path = f'{self.folder}/{i}.png'
+                Image.fromarray(image).save(path)
+                infos[-1] = dict(img_path=path, gt_label=i % 10)
+        return infos
+
+
+STOCK = [
+    dict(type='RandomCrop', crop_size=8, padding=1),
+    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='ColorJitter', brightness=0.4, contrast=0.4),
+    dict(type='PackInputs'),
+]
+CROP = [
+    dict(type='LoadRandomResizedCrop', scale=8),
+    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='PackInputs'),
+]
+DROPOUT = dict(type='StackedLinearClsHead', mid_channels=[8], dropout_rate=0.5)
+MIXED = [dict(type='Mixup', alpha=1.0), dict(type='CutMix', alpha=1.0)]
+EMA = dict(type='EMAHook', momentum=0.1)
+DHM = dict(type='DHMClassifier', mimicking_loss=dict(type='MimickingLoss'))
+FORKED = dict(DHM, side_branches=[dict(fork=f'layer{i}', fork_prob=0.5) for i in (2, 3)])
+BY_ITER = dict(by_epoch=False, max_iters=8, val_interval=3)
+ENDLESS = dict(type='InfiniteSampler', shuffle=True)
+
+
+def config(
+    pipeline=None,
+    head=None,
+    mixed=None,
+    hooks=(),
+    workers=0,
+    persistent=True,
+    sampler=None,
+    folder=None,
+    model=None,
+    **options,
+):
+    """A config of eight iterations, four an epoch, on a tiny network."""
+    images = dict(type='NoiseImages', folder=folder and str(folder))
+    images['pipeline'] = pipeline or []
+    if pipeline is None:
+        images = dict(type='InMemoryDataset', dataset=images)
+    loader = dict(
+        batch_size=4,
+        dataset=images,
+        num_workers=workers,
+        persistent_workers=persistent and workers > 0,
+        sampler=sampler or dict(type='DefaultSampler', shuffle=True),
+    )
+    validation = dict(
+        batch_size=4,
+        dataset=dict(type='NoiseImages', images=6, pipeline=STOCK),
+        num_workers=0,
+        sampler=dict(type='DefaultSampler', shuffle=False),
+    )
+    width = dict(base_channels=2, stem_channels=2)
+    head = {'type': 'LinearClsHead', **(head or {}), 'num_classes': 10, 'in_channels': 16}
+    cfg = dict(
+        default_scope='mmpretrain',
+        model=dict(
+            backbone=dict(type='ResNet_CIFAR', depth=18, **width),
+            neck=dict(type='GlobalAveragePooling'),
+            head=head,
+            **(model or DHM),
+        ),
+        data_preprocessor=dict(
+            type='CropFlipPreprocessor',
+            crop_size=8,
+            flip_prob=0.5,
+            num_classes=10,
+            mean=[127.0] * 3,
+            std=[127.0] * 3,
+            to_onehot=mixed is not None,
+            batch_augments=mixed and dict(augments=mixed),
+        ),
+        train_dataloader=loader,
+        val_dataloader=validation,
+        val_evaluator=dict(type='Accuracy', topk=(1,)),
+        optim_wrapper=dict(
+            optimizer=dict(type='SGD', lr=0.05, momentum=0.9, weight_decay=1e-4)
+        ),
+        param_scheduler=dict(type='LinearLR', by_epoch=False, begin=0, end=8),
+        train_cfg=dict(by_epoch=True, max_epochs=2),
+        val_cfg=dict(),
+        default_hooks=dict(
+            checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=1),
+            logger=dict(type='LoggerHook', interval=1),
+        ),
+        custom_hooks=list(hooks),
+        randomness=dict(seed=0),
+        log_level='ERROR',
+    )
+    cfg = Config(cfg)
+    cfg.merge_from_dict(options)
+    return cfg
+
+
+class Killed(Exception):
+    pass
+
+
+class KillHook(Hook):
+    """Kill a training after so many iterations, and whatever is saved then."""
+
+    priority = 'LOWEST'
+
+    def __init__(self, iterations):
+        self.iterations = iterations
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter + 1 == self.iterations:
+            raise Killed
+
+
+def build(cfg, folder, resume=False):
+    """Build a runner; with a name of its own, or it would have another's message hub."""
+    name = f'{folder.name}{next(_numbers)}'
+    return Runner.from_cfg(
+        Config(dict(cfg, work_dir=str(folder), experiment_name=name, resume=resume))
+    )
+
+
+def train(cfg, folder, kill_after=None, resume=False):
+    """Train, to the end or until killed."""
+    runner = build(cfg, folder, resume)
+    if kill_after is None:
+        runner.train()
+        return runner
+    runner.register_hook(KillHook(kill_after))
+    try:
+        runner.train()
+    except Killed:
+        return runner
+    raise AssertionError(f'it was not killed after {kill_after} iterations')
+
+
+def contents(path):
+    """Give all that a checkpoint holds, by name, and the history of the log."""
+    checkpoint = torch.load(path, weights_only=True)
+    scalars = checkpoint['message_hub'].pop('log_scalars')
+    checkpoint['log'] = {key: list(value.data[0]) for key, value in scalars.items()}
+    leaves, _ = tree_flatten_with_path(checkpoint)
+    named = {keystr(key): value for key, value in leaves}
+    return {
+        key: value
+        for key, value in named.items()
+        if not any(word in key for word in NOT_COMPARED)
+    }
+
+
+def logged(folder):
+    """Give what was logged last of each iteration, by it; of a kill nothing is lost."""
+    rows = {}
+    for path in sorted(folder.glob('*/vis_data/scalars.json')):
+        for row in map(json.loads, path.read_text().splitlines()):
+            kind = 'loss' if 'loss' in row else 'accuracy'
+            kept = {key: value for key, value in row.items() if 'time' not in key}
+            rows[kind, row['step']] = kept
+    return rows
+
+
+def differences(one, two):
+    """Name what differs between two work folders."""
+    names = sorted(path.name for path in one.glob('*.pth'))
+    assert names
+    assert names == sorted(path.name for path in two.glob('*.pth'))
+    found = []
+    for name in names:
+        a, b = contents(one / name), contents(two / name)
+        found += [f'{name}: {key} is not in both' for key in a.keys() ^ b.keys()]
+        for key in a.keys() & b.keys():
+            x, y = a[key], b[key]
+            if not (torch.equal(x, y) if isinstance(x, torch.Tensor) else x == y):
+                found.append(f'{name}: {key}')
+    a, b = logged(one), logged(two)
+    return sorted(found) + [
+        key for key in a.keys() | b.keys() if a.get(key) != b.get(key)
+    ]
+
+
+def assert_resumes(cfg, tmp_path, *kills):
+    for number, kill in enumerate(kills):
+        train(cfg, tmp_path / 'broken', kill, resume=number > 0)
+    runner = train(cfg, tmp_path / 'broken', resume=True)
+    # What was drawn, if the config gave none.
+    cfg.randomness.seed = runner.seed
+    train(cfg, tmp_path / 'unbroken')
+    found = differences(tmp_path / 'unbroken', tmp_path / 'broken')
+    assert not found, f'{len(found)} differ: {found[:5]}'
