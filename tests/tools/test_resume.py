@@ -42,17 +42,29 @@ def float16(monkeypatch):
         pytest.param(dict(mixed=MIXED, model=FORKED), [3], id='mixed, forked'),
         pytest.param(
             {'randomness.seed': None, 'optim_wrapper.accumulative_counts': 3},
-            [1, 5],
+            [1, 4],
             id='a drawn seed, gradients accumulated',
         ),
-        pytest.param(dict(pipeline=STOCK), [4], id='no worker'),
+        pytest.param(
+            {
+                **dict(pipeline=STOCK),
+                'default_hooks.checkpoint.by_epoch': True,
+                'default_hooks.checkpoint.save_best': 'accuracy/top1',
+            },
+            [6],
+            id='no worker, whole epochs',
+        ),
         pytest.param(
             {
                 **dict(pipeline=CROP, workers=2, persistent=False),
                 'optim_wrapper.type': 'BFloat16OptimWrapper',
+                'default_hooks.runtime_info.type': 'DeferredRuntimeInfoHook',
+                'default_hooks.channels_last.type': 'ChannelsLastHook',
+                'default_hooks.logger.interval': 3,
+                'default_hooks.checkpoint.interval': 2,
             },
-            [3],
-            id='new workers, bfloat16',
+            [7],
+            id='new workers, bfloat16, our hooks',
         ),
     ],
 )

@@ -68,6 +68,8 @@ class ResumeHook(Hook):
         # The checkpoint's history holds that of the first process.
         runner.message_hub.update_info('seed', runner.seed)
         seed_process(runner.seed, TRAINING)
+        if self._gradients:  # MMEngine warns that they are lost
+            runner.logger.info("The gradients accumulated so far are the checkpoint's")
         for name, parameter in network_of(runner).named_parameters():
             if name in self._gradients:
                 parameter.grad = self._gradients.pop(name).to(parameter)
