@@ -22,7 +22,9 @@ class Killed(BaseException):
 
 def different(folder, other):
     """Give the entries in which the checkpoints of two folders differ."""
-    return {name: places for name, places in differing(folder, other).items() if places}
+    names = {path.name for of in (folder, other) for path in of.glob('*.pth')}
+    found = {name: differing(folder / name, other / name) for name in sorted(names)}
+    return {name: places for name, places in found.items() if places}
 
 
 class Tiny(BaseModel):

@@ -14,11 +14,11 @@ import dhm_plugin  # noqa: F401 (lets torch read logs without running code)
 _LEFT_OUT = {'time', 'data_time', 'eta', 'cfg', 'experiment_name'}
 
 
-def entries(path: str | Path) -> dict[str, object]:
+def entries(path: Path) -> dict[str, object]:
     """Read a checkpoint, but for what differs between any two trainings.
 
     Args:
-        path (str | Path): The file.
+        path (Path): The file.
 
     Returns:
         dict[str, object]: The place of each entry, such as ``optimizer/state/0``, to what
@@ -29,26 +29,18 @@ def entries(path: str | Path) -> dict[str, object]:
     return dict(_entries(content, ()))
 
 
-def differing(folder: Path, other: Path) -> dict[str, list[str]]:
-    """Compare the checkpoints of two trainings.
+def differing(path: Path, other: Path) -> list[str]:
+    """Compare two checkpoints.
 
     Args:
-        folder (Path): The work folder of one of them.
-        other (Path): That of the other one.
+        path (Path): One of them.
+        other (Path): The other one.
 
     Returns:
-        dict[str, list[str]]: The name of each file that either has to the places of the
-        entries that differ; ``['the file']`` where one has no such file.
+        list[str]: The places of the entries that differ; ``['the file']`` if one of the
+        two is missing.
     """
-    files = [{path.name: path for path in of.glob('*.pth')} for of in (folder, other)]
-    return {
-        name: _differing(*(of.get(name) for of in files))
-        for name in sorted({*files[0], *files[1]})
-    }
-
-
-def _differing(path: Path | None, other: Path | None) -> list[str]:
-    if path is None or other is None:
+    if not (path.is_file() and other.is_file()):
         return ['the file']
     ours, theirs = entries(path), entries(other)
     places = [*ours, *(theirs.keys() - ours.keys())]
