@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 from mmengine import Config
-from mmengine.logging import MMLogger
+from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
+from mmpretrain.visualization import UniversalVisualizer
 
 import dhm_plugin  # noqa: F401
 from paths import ROOT
@@ -65,6 +66,9 @@ def _known_state():
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+    # MMEngine shares them by name, and trainings of one second can have the same.
+    for shared in (MessageHub, UniversalVisualizer):
+        shared._instance_dict.clear()
     init_default_scope('mmpretrain')
     MMLogger.get_current_instance().setLevel('WARNING')
 

@@ -17,6 +17,9 @@ OURS = {
     for name, component in members.module_dict.items()
     if component.__module__.startswith('dhm_plugin.')
 }
+# Their arguments are those of MMEngine's, which they hand over.
+OF_MMENGINE = {'ResumableEpochLoop', 'ResumableIterLoop', 'WholeCheckpointHook'}
+CHECKED = {key: value for key, value in OURS.items() if key[1] not in OF_MMENGINE}
 
 
 def test_finds_our_components():
@@ -25,7 +28,9 @@ def test_finds_our_components():
     assert len(OURS) >= 29
 
 
-@pytest.mark.parametrize('component', OURS.values(), ids=[name for _, name in OURS])
+@pytest.mark.parametrize(
+    'component', CHECKED.values(), ids=[name for _, name in CHECKED]
+)
 def test_every_component_names_the_argument_that_was_meant(component):
     names = list(inspect.signature(component).parameters)
     assert not {'args', 'kwargs'} & {*names}

@@ -29,7 +29,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         super().__init__(runner, seeded_loader(runner, dataloader), **kwargs)
         # Batches of this epoch that a training which goes on has had: ResumeHook knows.
         self.batches_done = 0
-        self._first_iter = 0
+        self._first_iter: int | None = None
 
     def batches_of_epoch(self, epoch: int, iteration: int) -> int:
         """Tell how many batches of an epoch are done after so many iterations.
@@ -41,7 +41,11 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         Returns:
             int: The number of batches; 0 if the epoch has not begun.
         """
-        return iteration - self._first_iter if epoch == self._epoch else 0
+        if epoch != self._epoch:
+            return 0
+        if self._first_iter is None:  # it has not gone on yet
+            return self.batches_done
+        return iteration - self._first_iter
 
     def run_epoch(self) -> None:
         """Go through what is left of an epoch."""

@@ -29,7 +29,7 @@ def test_run_once_whatever_custom_hooks_says(train, hooks):
 
 
 def test_where_there_are_no_side_branches(train):
-    assert ours(train('plain', method='plain', custom_hooks=[])) == OF_ALL
+    assert {*ours(train('plain', method='plain', custom_hooks=[]))} == {*OF_ALL}
 
 
 def test_a_wrong_label_stops_a_training_that_names_no_hook(train, monkeypatch):

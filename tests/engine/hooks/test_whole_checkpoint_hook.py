@@ -66,7 +66,7 @@ def test_killed_anywhere_nothing_is_lost(number, unbroken, tmp_path):
     tiny.runner(tmp_path, resume=True).train()
     assert not tiny.different(tmp_path, unbroken)
     files = [path.name for path in tmp_path.iterdir() if path.is_file()]
-    assert not [name for name in files if name.startswith('.')]
+    assert not [name for name in files if 'unfinished' in name]
 
 
 class FillsTheDisk(Hook):
@@ -92,7 +92,7 @@ def test_a_full_disk_leaves_what_was_there(kept, unbroken, tmp_path):
     expected = {'best_accuracy_top1_epoch_2.pth', 'epoch_2.pth', 'last_checkpoint'}
     assert expected <= files
     assert (tmp_path / 'last_checkpoint').read_text() == str(tmp_path / 'epoch_2.pth')
-    assert not [name for name in files if name.startswith('.') or 'epoch_3' in name]
+    assert not [name for name in files if 'unfinished' in name or 'epoch_3' in name]
     if kept['max_keep_ckpts'] == 1:
         tiny.runner(tmp_path, resume=True).train()
         assert not tiny.different(tmp_path, unbroken)

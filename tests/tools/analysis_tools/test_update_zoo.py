@@ -15,7 +15,7 @@ def checkout(tmp_path):
     for method in ('dhm', 'dsl', 'plain'):
         folder = tmp_path / 'configs' / method
         folder.mkdir(parents=True)
-        (config,) = (ROOT / 'configs' / method).glob('*_digits.py')
+        (config,) = (ROOT / 'configs' / method).glob('resnet20_*digits.py')
         shutil.copy(config, folder)
         shutil.copy(ROOT / 'configs' / method / 'README.md', folder)
     shutil.copytree(ROOT / 'configs/_base_', tmp_path / 'configs/_base_')
