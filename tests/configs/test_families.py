@@ -9,12 +9,12 @@ from dhm_plugin import DHMClassifier
 from paths import ROOT
 
 FAMILIES = ROOT / 'configs/studies/families'
-NAMES = {'resnet18-w32': 128, 'resnetv1d18-w32': 64, 'regnetx-400mf': 64}  # their batch
+NAMES = ('resnet18-w32', 'resnetv1d18-w32', 'regnetx-400mf', 'repvgg-a0-w32')
 METHODS = ('', '_dsl', '_dhm')
 
 
 def file_of(name, method):
-    return FAMILIES / f'{name}{method}_1xb{NAMES[name]}_fmnist.py'
+    return FAMILIES / f'{name}{method}_1xb64_fmnist.py'
 
 
 def test_no_config_is_forgotten():

@@ -6,7 +6,15 @@ from paths import ROOT
 from studies import results, tables
 
 STUDIES = ROOT / 'configs/studies'
-NAMES = ('digits', 'fashion_mnist')
+NAMES = (
+    'digits',
+    'families/regnetx',
+    'families/repvgg',
+    'families/repvgg_6_epochs',
+    'families/resnet18',
+    'families/resnetv1d18',
+    'fashion_mnist',
+)
 
 
 def read(name):
@@ -18,7 +26,8 @@ def read(name):
 
 
 def test_no_study_is_forgotten():
-    assert sorted(path.parent.name for path in STUDIES.glob('*/results.csv')) == [*NAMES]
+    found = STUDIES.rglob('results.csv')
+    assert {*found} == {STUDIES / name / 'results.csv' for name in NAMES}
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -29,7 +38,7 @@ def test_no_run_is_missing(name):
     assert sorted(runs) == sorted((c, seed) for c in configs for seed in range(seeds))
     assert len({row['epochs'] for row in rows}) == 1
     for config in configs:
-        assert len(list(ROOT.glob(f'configs/*/{config}.py'))) == 1
+        assert len(list(ROOT.glob(f'configs/**/{config}.py'))) == 1
 
 
 @pytest.mark.parametrize('name', NAMES)

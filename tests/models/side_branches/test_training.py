@@ -87,7 +87,10 @@ def test_ema(family, small, train):
 
 @pytest.mark.parametrize('family', WITH_BATCH_NORM)
 def test_synchronized_batch_norm(family, small):
-    """The conversion makes new norm layers, without the hooks of the old ones."""
+    """The conversion makes new norm layers, without the hooks of the old ones.
+
+    In one process: in several, PyTorch's SyncBatchNorm refuses a CPU.
+    """
     model = build(small(family))
     converted = convert_sync_batchnorm(copy.deepcopy(model))
     norms = [m for m in converted.modules() if isinstance(m, _BatchNorm)]

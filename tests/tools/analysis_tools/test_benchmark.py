@@ -7,6 +7,8 @@ from paths import ROOT
 
 BENCHMARK = ROOT / 'tools/analysis_tools/benchmark.py'
 DIGITS = ROOT / 'configs/dhm/resnet20_dhm_1xb64_digits.py'
+# It begins when the measured training has ended, as after ImageNet's warm-up.
+LATE = "[dict(type='CosineAnnealingLR', by_epoch=True, begin=50)]"
 
 
 @pytest.mark.parametrize(
@@ -19,7 +21,11 @@ DIGITS = ROOT / 'configs/dhm/resnet20_dhm_1xb64_digits.py'
 )
 def test_table_and_json(what, reference, ours, python, tmp_path):
     out = tmp_path / 'out.json'
-    text = python(BENCHMARK, what, DIGITS, '--json', out)
+    config = DIGITS
+    if what == 'train':
+        config = tmp_path / 'long.py'
+        config.write_text(f"_base_ = '{DIGITS}'\nparam_scheduler = {LATE}")
+    text = python(BENCHMARK, what, config, '--json', out)
     assert re.search(rf'^\| {reference} ', text, re.M)
     assert re.search(rf'^\| {ours} ', text, re.M)
     assert re.search(r'^`python .*benchmark.py .*` on .*PyTorch', text, re.M)

@@ -149,6 +149,7 @@ def _synthetic(
         for part in ('cfg', 'dataloader', 'evaluator'):
             cfg[f'{key}_{part}'] = None
     cfg.train_cfg = dict(by_epoch=True, max_epochs=repeats + 1)
+    cfg.param_scheduler = None  # it may be longer than this training
     cfg.default_hooks.checkpoint = dict(type='CheckpointHook', interval=-1)
     hook = dict(type='BareLoopHook', path=str(folder / SECONDS))
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]

@@ -1,3 +1,3 @@
-_base_ = './resnet18-w32_1xb128_fmnist.py'
+_base_ = './resnet18-w32_1xb64_fmnist.py'
 
 model = dict(type='DHMClassifier', mimicking_loss=dict(type='MimickingLoss'))

@@ -1,3 +1,0 @@
-_base_ = './resnet18-w32_1xb128_fmnist.py'
-
-model = dict(type='DHMClassifier')
