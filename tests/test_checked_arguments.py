@@ -28,9 +28,7 @@ def test_finds_our_components():
     assert len(OURS) >= 29
 
 
-@pytest.mark.parametrize(
-    'component', CHECKED.values(), ids=[name for _, name in CHECKED]
-)
+@pytest.mark.parametrize('component', CHECKED.values(), ids=[name for _, name in CHECKED])
 def test_every_component_names_the_argument_that_was_meant(component):
     names = list(inspect.signature(component).parameters)
     assert not {'args', 'kwargs'} & {*names}

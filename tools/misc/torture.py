@@ -31,7 +31,10 @@ WAITS = 6
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog='After -- follow options of train.py, --cfg-options last.',
+    )
     parser.add_argument('config', type=Path)
     parser.add_argument('--kills', type=int, default=20, help='default: 20')
     parser.add_argument(
@@ -40,10 +43,11 @@ def parse_args() -> argparse.Namespace:
         default=0,
         help='of the moments and of the training; default: 0',
     )
-    parser.add_argument(
-        'options', nargs='*', help='after --: of train.py, --cfg-options at the end'
-    )
-    args = parser.parse_args()
+    # Not of argparse, which mistakes what follows the -- for its own options.
+    arguments = [*sys.argv[1:], '--']
+    place = arguments.index('--')
+    args = parser.parse_args(arguments[:place])
+    args.options = arguments[place + 1 : -1]
     if args.kills < 1:
         parser.error('--kills must be at least 1')
     return args

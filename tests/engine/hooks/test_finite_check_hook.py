@@ -67,12 +67,12 @@ def test_by_iterations_too(train, poison, tmp_path):
 
 
 def test_what_is_not_finite_from_the_start(train, tmp_path, build):
-    weights = build('dhm/resnet20_dhm_1xb64_digits.py').state_dict()
+    weights = build('plain/resnet8_1xb64_digits.py').state_dict()
     weights['head.fc.bias'][3] = math.nan
     torch.save(dict(state_dict=weights), tmp_path / 'bad.pth')
     message = r'^before the first iteration NaN or infinity is in head.fc.bias; begin'
     with pytest.raises(FloatingPointError, match=message):
-        train('run', load_from=str(tmp_path / 'bad.pth'))
+        train('run', 'plain', load_from=str(tmp_path / 'bad.pth'))
 
 
 class Masked(nn.Module):

@@ -56,7 +56,7 @@ def test_goes_on_where_it_was_killed(inline, trains_here, tmp_path):
     assert '[1/2]' not in text
     assert re.search(line, text, re.M)
     logs = [log.read_text() for log in sorted(run.glob('*/*.log'))]
-    assert ['resumed epoch: 2' in log for log in logs] == [False, True]
+    assert ['resumed epoch: 3' in log for log in logs] == [False, True]
     assert second.read_bytes() == before
     # The same came out as without an interruption.
     rows = rows_of(tmp_path)
