@@ -14,7 +14,7 @@ from pathlib import Path
 TRAIN = Path(__file__).parents[1] / 'train.py'
 # The imports are most of a short training's time: each is a fork of a process with them.
 CONTEXT = multiprocessing.get_context('forkserver')
-CONTEXT.set_forkserver_preload(['dhm_plugin', 'mmpretrain.visualization'])
+CONTEXT.set_forkserver_preload(['mmpretrain.apis', 'mmpretrain.visualization'])
 
 
 @dataclass(frozen=True)
