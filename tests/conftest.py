@@ -67,7 +67,7 @@ def _known_state():
     np.random.seed(0)
     torch.manual_seed(0)
     # MMEngine shares them by name, and trainings of one second can have the same.
-    for shared in (MessageHub, UniversalVisualizer):
+    for shared in (MessageHub, MMLogger, UniversalVisualizer):
         shared._instance_dict.clear()
     init_default_scope('mmpretrain')
     MMLogger.get_current_instance().setLevel('WARNING')
