@@ -2,17 +2,10 @@
 """MMPretrain's own tools/train.py, as installed."""
 
 import argparse
-import logging
-import runpy
 import sys
-from pathlib import Path
 
-import mmpretrain
 from mmengine.device import get_device
-from mmengine.logging import print_log
-from PIL import UnidentifiedImageError
-
-STOCK = Path(mmpretrain.__file__).parent / '.mim/tools/train.py'
+from run_stock import run_stock
 
 
 def refuse_amp_without_a_gpu() -> None:
@@ -28,10 +21,4 @@ def refuse_amp_without_a_gpu() -> None:
 
 if __name__ == '__main__':
     refuse_amp_without_a_gpu()
-    try:
-        runpy.run_path(str(STOCK), run_name='__main__')
-    except (FloatingPointError, UnidentifiedImageError) as error:
-        # Its last line says all: it is FiniteCheckHook's or LoadImageFromFile's.
-        message = str(error).strip().splitlines()[-1]
-        print_log(message, logger='current', level=logging.ERROR)
-        sys.exit(1)
+    run_stock('train.py')

@@ -19,7 +19,8 @@ def latest_whole(folder: str | Path) -> str | None:
 
     The last one is what the file ``last_checkpoint`` names. Where the folder was moved or
     copied, that is the file of this name in it. If it is missing or damaged, one line
-    says so, and what is taken. A name with a protocol (``s3://``) is taken as it is.
+    says so, and what is taken, from this folder or the named file's. A name with a
+    protocol (``s3://``) is taken as it is.
 
     Args:
         folder (str | Path): The work folder. The first of several processes looks.
@@ -37,10 +38,12 @@ def _find(folder: Path) -> str | None:
     text = pointer.read_text().strip() if pointer.is_file() else ''
     if '://' in text:
         return text
-    last = Path(text)
-    here = folder / last.name
-    named = here if here.is_file() else last
-    others = _others(folder, last.name)
+    named = _named(folder, Path(text))
+    folders = [folder]
+    # CheckpointHook's out_dir; not that of a folder that was copied.
+    if text and named.parent.resolve() != folder.resolve():
+        folders.append(named.parent)
+    others = _others(folders, named.name)
     if text:
         problem = _problem(named)
         if not problem:
@@ -51,7 +54,8 @@ def _find(folder: Path) -> str | None:
     else:
         print_log(f'{folder} has no checkpoint to resume from', 'current')
         return None
-    whole = next((path for path in others if path != named and not _problem(path)), None)
+    others = (path for path in others if path.resolve() != named.resolve())
+    whole = next((path for path in others if not _problem(path)), None)
     print_log(
         f'{problem}. '
         + (
@@ -65,12 +69,22 @@ def _find(folder: Path) -> str | None:
     return whole and str(whole)
 
 
-def _others(folder: Path, last: str) -> list[Path]:
+def _named(folder: Path, last: Path) -> Path:
+    """Give the file that is meant by what ``last_checkpoint`` says."""
+    here = folder / last.name
+    # A folder that has such a file too is another training's, this one a copy of it. One
+    # that has none is CheckpointHook's out_dir.
+    elsewhere = last.is_file() and not (last.parent / 'last_checkpoint').is_file()
+    return here if here.is_file() and not elsewhere else last
+
+
+def _others(folders: list[Path], last: str) -> list[Path]:
     """List what could be resumed from, the newest first."""
     # Of a training with another `filename_tmpl`, `last` has the pattern.
     of_last = re.sub(r'\\?\d+', r'\\d+', re.escape(last))
     pattern = re.compile(f'{_NAME}|{of_last}')
-    found = [path for path in folder.glob('*.pth') if pattern.fullmatch(path.name)]
+    paths = (path for folder in folders for path in folder.glob('*.pth'))
+    found = [path for path in paths if pattern.fullmatch(path.name)]
     return sorted(found, key=os.path.getmtime, reverse=True)
 
 

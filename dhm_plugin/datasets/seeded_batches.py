@@ -65,7 +65,15 @@ class SeededBatches(Sampler):
         for epoch in count():
             if hasattr(self.sampler, 'set_epoch'):
                 self.sampler.set_epoch(epoch)
-            yield from self.batches
+            indices = None
+            for indices in self.batches:
+                yield indices
+            if indices is None:
+                raise ValueError(
+                    'the data set gives no batch of '
+                    f'{self.batch_size} images in a whole round; take a smaller '
+                    'batch_size, or drop_last=False'
+                )
 
 
 class SeededIndices(list):

@@ -63,6 +63,22 @@ def test_in_a_folder_that_was_copied(folder, tmp_path, said):
     assert not said
 
 
+def test_in_another_folder(folder, tmp_path, said):
+    out = tmp_path / 'out'
+    folder.rename(out)
+    folder.mkdir()
+    (out / 'last_checkpoint').unlink()
+    (folder / 'last_checkpoint').write_text(str(out / 'epoch_10.pth'))
+    # Of a training that had no out_dir.
+    shutil.copy(out / 'epoch_8.pth', folder / 'epoch_10.pth')
+    os.utime(folder / 'epoch_10.pth', (0, 0))
+    assert latest_whole(folder) == str(out / 'epoch_10.pth')
+    assert not said
+    damage(out / 'epoch_10.pth', 'cut')
+    assert latest_whole(folder) == str(out / 'epoch_9.pth')
+    assert len(said) == 1
+
+
 @pytest.mark.parametrize(
     ('how', 'what'),
     [

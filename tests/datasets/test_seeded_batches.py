@@ -57,6 +57,12 @@ def test_numbers_differ_between_batches_and_rounds(two_rounds):
         assert len(set(numbers)) == len(numbers) == 14
 
 
+def test_a_round_without_a_batch():
+    batches = BatchSampler(range(5), 6, drop_last=True)
+    with pytest.raises(ValueError, match='no batch of 6 images'):
+        next(iter(SeededBatches(batches, seed=0, endless=True)))
+
+
 def test_workers_do_not_matter(two_rounds):
     made = loader(num_workers=2, persistent_workers=True)
     for first, batches in zip((0, 4), two_rounds):

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import warm_start
+from locks import process_in
 from paths import ROOT
 
 CONFIG = ROOT / 'configs/dhm/resnet18_dhm_8xb32_in1k.py'
@@ -141,6 +142,14 @@ def test_a_training_that_diverges_ends_with_one_line(inline, tmp_path):
     assert not list(tmp_path.glob('*.pth'))
     (log,) = tmp_path.glob('*/*.log')
     assert 'in iteration 2 (epoch 1) loss_ce_side0' in log.read_text()
+
+
+def test_a_folder_in_use_is_said_in_one_line(inline, tmp_path):
+    with process_in(tmp_path):
+        output = inline(
+            *(ROOT / 'tools/train.py', DIGITS, '--work-dir', tmp_path), code=1
+        )
+    assert f'{tmp_path}: in use by process ' in last_line(output)
 
 
 @pytest.mark.parametrize('workers', [0, 1])

@@ -37,6 +37,7 @@ class ResumeHook(Hook):
 
     def __init__(self) -> None:
         self._gradients: dict[str, torch.Tensor] = {}
+        self._trains = False
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Compare with the training that saved it, and take what is left of it."""
@@ -83,10 +84,13 @@ class ResumeHook(Hook):
     ) -> None:
         """Seed."""
         seed_process(runner.seed, ITERATION, runner.iter)
+        self._trains = True
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Seed."""
+        """Seed, and average incomplete gradients: a new best one saves a checkpoint."""
         seed_process(runner.seed, VALIDATION, runner.iter)
+        if self._trains and _accumulates(runner) and _saves_best(runner):
+            _average_gradients(runner)
 
     def after_train_iter(
         self,
@@ -106,14 +110,13 @@ class ResumeHook(Hook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add what a training needs to go on."""
-        if 'optimizer' not in checkpoint:  # a best one: nobody goes on from it
-            return
         meta, loop = checkpoint['meta'], runner.train_loop
         meta.update(_plan(runner))
         if isinstance(loop, ResumableEpochLoop):
             done = loop.batches_of_epoch(meta['epoch'], meta['iter'])
             meta['batches_of_epoch'] = done
-        if _accumulates(runner):
+        # Nobody goes on from one without the optimizer, such as the best one.
+        if 'optimizer' in checkpoint and _accumulates(runner):
             checkpoint['gradients'] = {
                 name: parameter.grad.cpu().contiguous()
                 for name, parameter in network_of(runner).named_parameters()
@@ -135,6 +138,13 @@ def _accumulates(runner: Runner) -> bool:
     return any(
         isinstance(wrapper, OptimWrapper) and not wrapper.should_update()
         for wrapper in wrappers
+    )
+
+
+def _saves_best(runner: Runner) -> bool:
+    """Whether a validation may lead to a checkpoint."""
+    return any(
+        isinstance(hook, CheckpointHook) and hook.save_best for hook in runner.hooks
     )
 
 

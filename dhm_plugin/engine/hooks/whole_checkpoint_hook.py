@@ -1,6 +1,7 @@
 """MMEngine's checkpoints, written so that neither a kill nor a full disk loses one."""
 
 import os
+import re
 from collections import deque
 from typing import Any
 
@@ -37,16 +38,33 @@ class WholeCheckpointHook(CheckpointHook):
             self.backend_args = dict(backend=WHOLE_FILES)
             self.file_backend = WholeFileBackend()
             if is_main_process():
-                for name in (self.filename_tmpl.format('*'), 'best_*'):
-                    remove_unfinished(self.out_dir, os.path.splitext(name)[0])
+                name = os.path.splitext(self.filename_tmpl.format(0))[0]
+                for stem in (re.sub(r'\d+', '*', name), 'best_*'):
+                    remove_unfinished(self.out_dir, stem)
                 remove_unfinished(runner.work_dir, 'last_checkpoint')
         self.file_backend = _LateRemovals(self.file_backend)
         last = runner.message_hub.get_info('last_ckpt')
         if runner.iter and last:
             # Else the first best one would not be entered into the last checkpoint.
-            self.last_ckpt = self.file_backend.join_path(
-                self.out_dir, os.path.basename(last)
-            )
+            self.last_ckpt = self._here(last)
+        self._find_best(runner)
+
+    def _here(self, path: str) -> str:
+        return self.file_backend.join_path(self.out_dir, os.path.basename(path))
+
+    def _find_best(self, runner: Runner) -> None:
+        """Take this folder's best files, where another's was copied, not the other's."""
+        hub = runner.message_hub
+        for key, path in [*hub.runtime_info.items()]:
+            if key.startswith('best_ckpt') and path:
+                hub.update_info(key, self._here(path))
+        if self.save_best is None:
+            return
+        if len(self.key_indicators) == 1:
+            self.best_ckpt_path = hub.runtime_info.get('best_ckpt')
+            return
+        for key in self.key_indicators:
+            self.best_ckpt_path_dict[key] = hub.runtime_info.get(f'best_ckpt_{key}')
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
         super()._save_best_checkpoint(runner, metrics)

@@ -75,3 +75,26 @@ def test_it_runs_in_any_training_and_before_other_hooks(killed, tmp_path):
         hooks = [type(hook) for hook in build(cfg, tmp_path).hooks]
         assert hooks.count(ResumeHook) == 1
         assert hooks[0] is ResumeHook
+
+
+def test_gradients_are_averaged_before_a_best_one_may_be_saved(tmp_path, monkeypatch):
+    averaged = []
+    monkeypatch.setattr(
+        'dhm_plugin.engine.hooks.resume_hook._average_gradients',
+        lambda runner: averaged.append(runner.iter),
+    )
+    options = {'optim_wrapper.accumulative_counts': 3}
+    # After 4 iterations there is one that was not applied; after the last one none is.
+    options['default_hooks.checkpoint'] = dict(type='CheckpointHook', interval=100)
+    train(config(**options), tmp_path / 'none')
+    assert averaged == []
+    options['default_hooks.checkpoint']['save_best'] = 'accuracy/top1'
+    train(config(**options), tmp_path / 'best').val()
+    assert averaged == [4]
+
+
+def test_a_checkpoint_without_the_optimizer_says_how_it_was_trained(tmp_path):
+    options = {'default_hooks.checkpoint.save_optimizer': False}
+    train(config(**options), tmp_path, kill_after=2)
+    meta = torch.load(tmp_path / 'iter_1.pth', weights_only=True)['meta']
+    assert (meta['processes'], meta['batch_size'], meta['batches_of_epoch']) == (1, 4, 1)

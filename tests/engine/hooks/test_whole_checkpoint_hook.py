@@ -1,4 +1,5 @@
 import os
+import shutil
 from contextlib import ExitStack
 from unittest import mock
 
@@ -96,3 +97,34 @@ def test_a_full_disk_leaves_what_was_there(kept, unbroken, tmp_path):
     if kept['max_keep_ckpts'] == 1:
         tiny.runner(tmp_path, resume=True).train()
         assert not tiny.different(tmp_path, unbroken)
+
+
+def test_a_name_with_a_number_of_digits(tmp_path):
+    pattern = dict(filename_tmpl='e{:04d}.pth')
+    begun = tmp_path / '.e0002.x.unfinished.pth'
+    begun.touch()
+    tiny.runner(tmp_path, 2, checkpoint=pattern).train()
+    assert 'e0002.pth' in checkpoints(tmp_path)
+    assert not begun.exists()
+    runner = tiny.runner(tmp_path, 4, resume=True, checkpoint=pattern)
+    runner.train()
+    assert 'e0004.pth' in checkpoints(tmp_path)
+
+
+@pytest.mark.parametrize('keys', [['accuracy/top1'], ['accuracy/top1', 'accuracy/top5']])
+def test_a_copied_folder_keeps_its_best_ones_and_leaves_the_other_alone(keys, tmp_path):
+    class Scores(tiny.Score):
+        def compute_metrics(self, results):
+            scores = super().compute_metrics(results)
+            return {key: scores['accuracy/top1'] for key in keys}
+
+    options = dict(checkpoint=dict(save_best=keys, rule='greater'))
+    one, other = tmp_path / 'one', tmp_path / 'other'
+    tiny.runner(one, 2, val_evaluator=[Scores()], **options).train()
+    before = checkpoints(one)
+    assert len(before) == 1 + len(keys)
+    shutil.copytree(one, other)
+    runner = tiny.runner(other, 4, resume=True, val_evaluator=[Scores()], **options)
+    runner.train()
+    assert checkpoints(one) == before
+    assert len(checkpoints(other)) == 1 + len(keys)
