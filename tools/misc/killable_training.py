@@ -5,11 +5,14 @@ import os
 import random
 import runpy
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import torch
 
 TRAIN = Path(__file__).parents[1] / 'train.py'
 # The imports are most of a short training's time: each is a fork of a process with them.
@@ -28,11 +31,13 @@ class KillableTraining:
         config (Path): The config.
         options (Sequence[str]): Of the command line, but for ``--work-dir`` and
             ``--resume``.
+        processes (int): How many train together. Defaults to 1.
     """
 
     folder: Path
     config: Path
     options: Sequence[str]
+    processes: int = 1
 
     @property
     def work_dir(self) -> Path:
@@ -66,7 +71,11 @@ class KillableTraining:
         resume = ['--resume'] if self.work_dir.is_dir() else []
         command = [str(TRAIN), str(self.config), '--work-dir', str(self.work_dir)]
         command += [*resume, *self.options]
-        process = CONTEXT.Process(target=_train, args=(self.folder, command, write, seed))
+        if self.processes > 1:
+            command += ['--launcher', 'pytorch']
+        process = CONTEXT.Process(
+            target=_train, args=(self.folder, command, self.processes, write, seed)
+        )
         process.start()
         lock = self.work_dir / '.lock'
         holder = f'process {process.pid} '
@@ -91,8 +100,10 @@ def _wait(process: multiprocessing.Process, until: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def _train(folder: Path, command: list[str], write: int, seed: int) -> None:
-    """Train, in a process of its own that is killed."""
+def _train(
+    folder: Path, command: list[str], processes: int, write: int, seed: int
+) -> None:
+    """Train, in a group of processes of its own that is killed."""
     os.setsid()
     log = os.open(folder / 'train.log', os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.dup2(log, 1)
@@ -100,8 +111,35 @@ def _train(folder: Path, command: list[str], write: int, seed: int) -> None:
     os.replace = _linking(folder / 'written')
     if write:
         os.fsync = _pausing(write, folder / 'paused', seed)
+    others = _launch(processes) if processes > 1 else []
     sys.argv = command
+    sys.path.insert(0, str(TRAIN.parent))
     runpy.run_path(command[0], run_name='__main__')
+    if processes > 1:
+        # Gloo's threads abort a process that ends before them.
+        torch.distributed.destroy_process_group()
+    for other in others:
+        if os.waitpid(other, 0)[1]:
+            sys.exit(1)
+
+
+def _launch(processes: int) -> list[int]:
+    """Become the first of several, or another one; give the first one the others."""
+    if not torch.cuda.is_available():
+        # MMEngine's launcher sets the GPU before it looks whether there is one.
+        torch.cuda.set_device = lambda device: None
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    address = dict(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+    os.environ.update(address, WORLD_SIZE=str(processes), RANK='0', LOCAL_RANK='0')
+    others = []
+    for rank in map(str, range(1, processes)):
+        others.append(os.fork())
+        if not others[-1]:
+            os.environ.update(RANK=rank, LOCAL_RANK=rank)
+            return []
+    return others
 
 
 def _linking(written: Path) -> Callable:

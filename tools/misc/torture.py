@@ -43,13 +43,16 @@ def parse_args() -> argparse.Namespace:
         default=0,
         help='of the moments and of the training; default: 0',
     )
+    parser.add_argument(
+        '--processes', type=int, default=1, help='that train together; default: 1'
+    )
     # Not of argparse, which mistakes what follows the -- for its own options.
     arguments = [*sys.argv[1:], '--']
     place = arguments.index('--')
     args = parser.parse_args(arguments[:place])
     args.options = arguments[place + 1 : -1]
-    if args.kills < 1:
-        parser.error('--kills must be at least 1')
+    if min(args.kills, args.processes) < 1:
+        parser.error('--kills and --processes must be at least 1')
     return args
 
 
@@ -121,8 +124,8 @@ def torture(args: argparse.Namespace, folder: Path) -> list[str]:
         list[str]: What differs.
     """
     draw = random.Random(args.seed)
-    options = options_of(args)
-    unbroken = KillableTraining(folder / 'unbroken', args.config, options)
+    how = args.config, options_of(args), args.processes
+    unbroken = KillableTraining(folder / 'unbroken', *how)
     unbroken.run()
     seconds = time.time() - (unbroken.work_dir / '.lock').stat().st_mtime
     # Of each, the first version: the best ones have other names.
@@ -136,7 +139,7 @@ def torture(args: argparse.Namespace, folder: Path) -> list[str]:
     left, trainings, checkpoints, differences = args.kills, 0, 0, []
     while left:
         trainings += 1
-        training = KillableTraining(folder / str(trainings), args.config, options)
+        training = KillableTraining(folder / str(trainings), *how)
         left -= kill(training, left, pause, draw)
         differences += compare(training, unbroken)
         checkpoints += len([*training.written.iterdir()])

@@ -43,7 +43,8 @@ class Ratio(Times):
 
     def __str__(self) -> str:
         """Show the median and its spread."""
-        return f'{self.median:.2f} ± {self.median * self.spread:.2f}'
+        digits = '.2f' if self.median >= 0.1 else '.4f'
+        return f'{self.median:{digits}} ± {self.median * self.spread:{digits}}'
 
 
 def in_turns(

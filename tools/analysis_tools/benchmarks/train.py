@@ -6,7 +6,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -25,12 +27,16 @@ from .timing import Times
 HERE = Path(__file__).parent
 TRAIN = HERE.parents[1] / 'train.py'
 SECONDS = 'seconds.json'
+BARE, TRAIN_PY = 'bare loop', 'tools/train.py'
+HOOKS_OF_IT = "of it, this package's hooks"
 # Batches of different JPEGs; an epoch repeats them.
 DIFFERENT = 4
 
 
 def measure(path: str | Path, batch_size: int | None, repeats: int = 5) -> list[dict]:
     """Train on synthetic images with the stock tool, and with nothing around the steps.
+
+    Each epoch of the stock tool ends with a checkpoint.
 
     Args:
         path (str | Path): The config.
@@ -68,8 +74,10 @@ def measure(path: str | Path, batch_size: int | None, repeats: int = 5) -> list[
         {
             'epoch of': name,
             'time': times[name],
-            'images/s': batch_size * steps / times[name].median,
-            'this / bare loop': times[name].over(times['bare loop']),
+            'images/s': ''
+            if name == HOOKS_OF_IT
+            else batch_size * steps / times[name].median,
+            'this / bare loop': times[name].over(times[BARE]),
         }
         for name in times
     ]
@@ -87,15 +95,24 @@ class BareLoopHook(Hook):
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
-        self.seconds = {'bare loop': [], 'tools/train.py': []}
+        self.seconds = {BARE: [], TRAIN_PY: [], HOOKS_OF_IT: []}
+
+    def before_run(self, runner: Runner) -> None:
+        """Put a clock to the hooks of this package."""
+        self.clock = _Clock()
+        for hook in runner.hooks:
+            if type(hook).__module__.startswith('dhm_plugin.'):
+                for point in hook.stages:
+                    setattr(hook, point, self.clock.timed(getattr(hook, point)))
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Start the clock."""
+        """Start the clocks."""
+        self.clock.seconds = 0.0
         self.started = _now()
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Time the same steps, on a batch that is ready; the first epoch warms up."""
-        seconds = {'tools/train.py': _now() - self.started}
+        seconds = {TRAIN_PY: _now() - self.started, HOOKS_OF_IT: self.clock.seconds}
         model, wrapper = runner.model, runner.optim_wrapper
         batch = next(iter(runner.train_dataloader))
         data = model.data_preprocessor(batch, training=True)
@@ -105,7 +122,7 @@ class BareLoopHook(Hook):
                 losses = model(**data, mode='loss')
             total = sum(value for key, value in losses.items() if 'loss' in key)
             wrapper.update_params(total)
-        seconds['bare loop'] = _now() - started
+        seconds[BARE] = _now() - started
         if runner.epoch:
             for name, value in seconds.items():
                 self.seconds[name].append(value)
@@ -114,11 +131,32 @@ class BareLoopHook(Hook):
             temporary.write_text(json.dumps(self.seconds))
 
 
+class _Clock:
+    """Adds up the time of calls; of nested ones the outer's."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._runs = False
+
+    def timed(self, function: Callable) -> Callable:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if self._runs:
+                return function(*args, **kwargs)
+            self._runs, started = True, time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self.seconds += time.perf_counter() - started
+                self._runs = False
+
+        return call
+
+
 def _epochs(seconds: Path) -> int:
     """Count the epochs that the hook has seen, the uncounted first one too."""
     if not seconds.is_file():
         return 0
-    return 1 + len(json.loads(seconds.read_text())['bare loop'])
+    return 1 + len(json.loads(seconds.read_text())[BARE])
 
 
 def _now() -> float:
@@ -150,7 +188,8 @@ def _synthetic(
             cfg[f'{key}_{part}'] = None
     cfg.train_cfg = dict(by_epoch=True, max_epochs=repeats + 1)
     cfg.param_scheduler = None  # it may be longer than this training
-    cfg.default_hooks.checkpoint = dict(type='CheckpointHook', interval=-1)
+    checkpoint = dict(type='CheckpointHook', interval=1, max_keep_ckpts=1)
+    cfg.default_hooks.checkpoint = checkpoint
     hook = dict(type='BareLoopHook', path=str(folder / SECONDS))
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
     imports = cfg.get('custom_imports', {}).get('imports', [])
