@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """MMPretrain's own tools/test.py, as installed."""
 
-from run_stock import run_stock
+from dhm_plugin.stock_script import run_stock
 
 if __name__ == '__main__':
     run_stock('test.py')

@@ -5,7 +5,8 @@ import argparse
 import sys
 
 from mmengine.device import get_device
-from run_stock import run_stock
+
+from dhm_plugin.stock_script import run_stock
 
 
 def refuse_amp_without_a_gpu() -> None:

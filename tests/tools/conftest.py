@@ -3,7 +3,6 @@
 import runpy
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -81,7 +80,6 @@ def inline(monkeypatch, capsys):
 
     def run_script(script, *arguments, code=0):
         monkeypatch.setattr(sys, 'argv', [str(part) for part in (script, *arguments)])
-        monkeypatch.setattr(sys, 'path', [str(Path(script).parent), *sys.path])
         capsys.readouterr()
         end = None
         try:

@@ -113,7 +113,6 @@ def _train(
         os.fsync = _pausing(write, folder / 'paused', seed)
     others = _launch(processes) if processes > 1 else []
     sys.argv = command
-    sys.path.insert(0, str(TRAIN.parent))
     runpy.run_path(command[0], run_name='__main__')
     if processes > 1:
         # Gloo's threads abort a process that ends before them.

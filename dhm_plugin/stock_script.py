@@ -9,25 +9,27 @@ import mmpretrain
 from mmengine.logging import print_log
 from PIL import UnidentifiedImageError
 
+from .checkpoints import CheckpointError
+from .folder_lock import FolderInUse
+
+# What FiniteCheckHook and LoadImageFromFile raise, and what files and folders do.
+_OURS = FloatingPointError, UnidentifiedImageError, CheckpointError, FolderInUse
+
 
 def run_stock(name: str) -> None:
     """Run MMPretrain's own script, as installed.
 
     Args:
         name (str): Of the file, such as ``'train.py'``.
+
+    Raises:
+        SystemExit: With 1, after one line in the log, if the error is this package's.
     """
     script = Path(mmpretrain.__file__).parent / '.mim/tools' / name
     try:
         runpy.run_path(str(script), run_name='__main__')
-    except Exception as error:
-        # Not before: the config decides whether the package is imported.
-        from dhm_plugin.checkpoints import CheckpointError
-        from dhm_plugin.folder_lock import FolderInUse
-
-        ours = FloatingPointError, UnidentifiedImageError, CheckpointError, FolderInUse
-        if not isinstance(error, ours):
-            raise
-        # The last line says all; a worker process sends a traceback before it.
+    except _OURS as error:
+        # The last line says all; a worker process sends its traceback before it.
         message = str(error).strip().splitlines()[-1]
         print_log(message, logger='current', level=logging.ERROR)
         sys.exit(1)
