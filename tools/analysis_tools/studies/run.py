@@ -48,8 +48,9 @@ def train(trainings: list[Training], jobs: int, csv: Path) -> None:
         csv (Path): The file; a row is added after each training.
 
     Raises:
-        RuntimeError: If a training fails; no other one is started. Or if another study
-            runs in the same folder.
+        RuntimeError: If a training fails; no other one is started. One that diverges
+            fails where it is measured on test images; else its accuracy is nan. Or if
+            another study runs in the same folder.
         ValueError: If the main branches of the configs differ, or a training was done or
             begun with other settings.
     """
@@ -99,9 +100,14 @@ def _run(
                     max(0, done), names[0] if one else f'{len(names)} at once'
                 )
                 for future in [each for each in futures if each in ended]:
-                    future.result()
                     training = futures[future]
-                    row = training.result()
+                    try:
+                        future.result()
+                        row = training.result()
+                    except FloatingPointError as error:
+                        if training.on_test:
+                            raise RuntimeError(str(error)) from error
+                        row = training.diverged()
                     results.add(csv, row)
                     number = len(trainings) - len(waiting)
                     remaining = progress.left() if waiting else None

@@ -130,7 +130,8 @@ class Study:
             rows (Sequence[dict[str, str]]): Of the tuning.
 
         Returns:
-            dict[str, Point]: By method; of equal ones the first in the grid's order.
+            dict[str, Point]: By method; of equal ones the first in the grid's order. One
+            with which a training diverged is chosen only if all are such.
 
         Raises:
             ValueError: If a row is missing.
@@ -146,7 +147,8 @@ class Study:
                         f'there is no row of {tuning_name(method, point)}, seed '
                         f'{missing[0]}; train it with --tune'
                     )
-                means.append(statistics.mean(found[seed] for seed in self.tuning_seeds))
+                mean = statistics.mean(found[seed] for seed in self.tuning_seeds)
+                means.append(-math.inf if math.isnan(mean) else mean)
             # Equal up to the rounding of a sum.
             best = max(range(len(means)), key=lambda i: (round(means[i], 6), -i))
             chosen[method] = self.points[best]

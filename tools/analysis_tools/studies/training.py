@@ -3,6 +3,7 @@
 import copy
 import functools
 import json
+import math
 import shutil
 import statistics
 from collections.abc import Sequence
@@ -233,14 +234,13 @@ class Training:
         Raises:
             ValueError: If the log has no top-1 accuracy.
         """
-        curves = read(self.work_dir)
+        curves, cfg = read(self.work_dir), self.settings()
         if 'accuracy/top1' not in curves:
             raise ValueError(
                 f'{self.config}: validates no accuracy/top1; set '
                 "val_evaluator=dict(type='Accuracy', topk=(1,))"
             )
         length, accuracy = curves['accuracy/top1'][-1]
-        cfg = self.settings()
         cost = {'epochs': length}
         if 'max_iters' in cfg.train_cfg:
             cost = {'iterations': length, 'flops': round(self.step_flops() * length)}
@@ -255,18 +255,30 @@ class Training:
                 numbers[key.removeprefix('calibration/')] = points[-1][1]
         iterations, seconds = curves['time_mean'][-1]
         iterations = cost.get('iterations', iterations)
+        cost['seconds'] = round(iterations * seconds, 1)
+        return self._row(cost, {name: round(value, 4) for name, value in numbers.items()})
+
+    def diverged(self) -> dict:
+        """Give the row of a training that ended because it was not finite any more.
+
+        Returns:
+            dict: As of :meth:`result`; its accuracy is nan, and it cost what it took.
+        """
+        iterations, seconds = read(self.work_dir).get('time_mean', [(0, 0.0)])[-1]
+        return self._row({'seconds': round(iterations * seconds, 1)}, {'main': math.nan})
+
+    def _row(self, cost: dict, numbers: dict) -> dict:
         return {
             'config': self.name,
             'seed': self.seed,
             **cost,
-            'seconds': round(iterations * seconds, 1),
-            **{name: round(value, 4) for name, value in numbers.items()},
+            **numbers,
             'device': device_name(),
             'dhm_plugin': __version__,
             'mmpretrain': mmpretrain.__version__,
             'mmengine': mmengine.__version__,
             'torch': torch.__version__,
-            'settings': json.dumps(settings_of(cfg)),
+            'settings': json.dumps(settings_of(self.settings())),
         }
 
 

@@ -49,6 +49,7 @@ def train(name: str, config: Path, work_dir: Path, options: list[str]) -> None:
 
     Raises:
         RuntimeError: If the training fails; with the end of its log.
+        FloatingPointError: If it diverges: a loss, a weight or a statistic is not finite.
     """
     _forget()
     work_dir.mkdir(parents=True, exist_ok=True)
@@ -57,19 +58,21 @@ def train(name: str, config: Path, work_dir: Path, options: list[str]) -> None:
     command = [str(TRAIN), str(config), '--work-dir', str(work_dir), *options]
     command += ['--cfg-options'] * ('--cfg-options' not in options)
     command += [f'experiment_name={name}']
-    failed = False
+    failure = None
     with _printed_to(log):
         before, sys.argv = sys.argv, command
         try:
             runpy.run_path(str(TRAIN), run_name='__main__')
-        except (Exception, SystemExit):
+        except (Exception, SystemExit) as error:
             traceback.print_exc()
-            failed = True
+            # train.py makes one line of what FiniteCheckHook raises.
+            diverged = isinstance(error.__context__, FloatingPointError)
+            failure = FloatingPointError if diverged else RuntimeError
         finally:
             sys.argv = before
-    if failed:
+    if failure:
         end = ''.join(log.read_text().splitlines(keepends=True)[-20:])
-        raise RuntimeError(f'{name}: failed; {log} ends:\n{end}')
+        raise failure(f'{name}: failed; {log} ends:\n{end}')
 
 
 def _begin(threads: int) -> None:

@@ -46,6 +46,12 @@ def test_the_best_mean_is_chosen_and_of_equal_ones_the_first(study):
         study.choose(rows[:-1])
 
 
+def test_what_has_diverged_is_not_chosen(study):
+    accuracies = [[9, 'nan', 1, 2], [9, 90, 20, 2]]
+    rows = rows_of(study, dict.fromkeys(study.configs, accuracies))
+    assert study.choose(rows)['dhm'] == {LR: 0.3, DECAY: 1e-4}
+
+
 def test_the_choice_is_written_once(study, tmp_path):
     path = tmp_path / 'choice.json'
     rows = rows_of(study, {name: [[1, 2, 3, 4]] * 2 for name in study.configs})

@@ -1,13 +1,14 @@
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 
 from paths import ROOT
-from studies import worker
+from studies import results, run, worker
 from studies.training import Training, initial_weights
 from studies.worker import train, workers
 
@@ -89,6 +90,23 @@ train_cfg = dict(_delete_=True, by_epoch=False, max_iters=400)
     assert rows[0]['iterations'] == 4
     for key, value in states[0]['state_dict'].items():
         assert torch.equal(value, states[1]['state_dict'][key]), key
+
+
+@pytest.mark.parametrize('on_test', [False, True])
+def test_a_training_that_diverges(on_test, tmp_path, monkeypatch):
+    monkeypatch.setattr('studies.run.workers', lambda jobs: ThreadPoolExecutor(jobs))
+    options = {**SHORT, 'optim_wrapper.optimizer.lr': 1e30}
+    training = Training(PLAIN, 0, tmp_path, options, on_test=on_test)
+    csv = tmp_path / 'results.csv'
+    if on_test:
+        with pytest.raises(RuntimeError, match=r'resnet20_\w+_seed0: failed; '):
+            run.train([training], 1, csv)
+        assert not csv.exists()
+        return
+    run.train([training], 1, csv)
+    (row,) = results.read(csv)
+    assert row['main'] == 'nan'
+    run.train([training], 1, csv)  # there is nothing left to do
 
 
 @pytest.mark.parametrize('given', [3, None])
