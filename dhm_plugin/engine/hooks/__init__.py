@@ -2,6 +2,7 @@
 
 from .branch_charts_hook import BranchChartsHook
 from .branch_schedule_hook import BranchScheduleHook
+from .broadcast_buffers_hook import BroadcastBuffersHook
 from .channels_last_hook import ChannelsLastHook
 from .checkpoint_check_hook import CheckpointCheckHook
 from .compile_hook import CompileHook
@@ -20,6 +21,7 @@ from .wrong_labels_hook import WrongLabelsHook
 __all__ = [
     'BranchChartsHook',
     'BranchScheduleHook',
+    'BroadcastBuffersHook',
     'ChannelsLastHook',
     'CheckpointCheckHook',
     'CompileHook',

@@ -7,6 +7,7 @@ from torch import nn
 
 from ...models import DHMClassifier
 from ..utils import network_of
+from .broadcast_buffers_hook import BroadcastBuffersHook
 from .checkpoint_check_hook import CheckpointCheckHook
 from .due_validation_hook import DueValidationHook
 from .end_with_launcher_hook import EndWithLauncherHook
@@ -22,7 +23,13 @@ STOCK_TO_OURS = {CheckpointHook: WholeCheckpointHook}
 # Without them something of a training would be lost, or something wrong would train or be
 # tested unseen. By the network that needs them.
 _ALWAYS = {
-    nn.Module: (WorkDirLockHook, ResumeHook, DueValidationHook, EndWithLauncherHook),
+    nn.Module: (
+        WorkDirLockHook,
+        ResumeHook,
+        BroadcastBuffersHook,
+        DueValidationHook,
+        EndWithLauncherHook,
+    ),
     ImageClassifier: (FiniteCheckHook,),
     DHMClassifier: (LabelCheckHook, CheckpointCheckHook),
 }

@@ -1,6 +1,7 @@
 import pytest
 
 from dhm_plugin import (
+    BroadcastBuffersHook,
     CheckpointCheckHook,
     Digits,
     DueValidationHook,
@@ -12,7 +13,7 @@ from dhm_plugin import (
 )
 
 OF_ALL = [
-    *(WorkDirLockHook, ResumeHook, DueValidationHook),
+    *(WorkDirLockHook, ResumeHook, BroadcastBuffersHook, DueValidationHook),
     *(EndWithLauncherHook, FiniteCheckHook),
 ]
 SAFE = [*OF_ALL, LabelCheckHook, CheckpointCheckHook]
