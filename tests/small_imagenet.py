@@ -4,11 +4,15 @@ import gzip
 import hashlib
 import io
 import tarfile
+from unittest import mock
 
 import numpy as np
+from mmpretrain.datasets import CustomDataset
 from PIL import Image
 from scipy.io import savemat
 from torchvision.datasets.imagenet import ARCHIVE_META
+
+import packing
 
 # The first classes, and ImageNet's own numbers of them, which have another order.
 WNIDS = ['n01440764', 'n01443537', 'n01484850', 'n01491361', 'n01494475']
@@ -110,3 +114,25 @@ class Tars:
         self.path(split).write_bytes(content)
         md5 = hashlib.md5(content).hexdigest()
         self._patch.setitem(ARCHIVE_META, split, (self.path(split).name, md5))
+
+
+def write_folder(folder, pack_to, edge=400, shard_bytes=4000):
+    """Write the training images into class folders, and pack them.
+
+    Args:
+        folder (Path): Gets ``train``.
+        pack_to (Path): Gets the packed images.
+        edge (int): To which they are shrunk. Default: none is.
+        shard_bytes (int): The size of a shard. Default: of some images.
+
+    Returns:
+        tuple[Path, Path]: Both.
+    """
+    for wnid, images in train_images().items():
+        (folder / 'train' / wnid).mkdir(parents=True)
+        for name, content in images.items():
+            (folder / 'train' / wnid / name).write_bytes(content)
+    with mock.patch.object(packing, 'SHARD_BYTES', shard_bytes):
+        dataset = CustomDataset(str(folder), data_prefix='train')
+        packing.pack(dataset, 'train', pack_to, edge, quality=90, jobs=1)
+    return folder, pack_to
