@@ -114,7 +114,7 @@ def test_validation_images_are_torchvisions(tmp_path):
 
 @pytest.mark.one_stack
 def test_packed_images_change_nothing_but_the_data_set(tmp_path):
-    for path in (path_of(depth, m) for depth in BLOCKS for m in ('plain', 'dsl', 'dhm')):
+    for path in (path_of(depth, m) for depth in BLOCKS for m in ('plain', 'dhm')):
         stock = Config.fromfile(path)
         text = path.read_text().replace('imagenet_bs32.py', 'imagenet_bs32_packed.py')
         (tmp_path / path.name).write_text(text.replace('../', f'{CONFIGS}/'))
