@@ -1,6 +1,7 @@
 """Trainings of some iterations, killed and resumed, and what differs between two."""
 
 import json
+import re
 from itertools import count
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch.utils._pytree import keystr, tree_flatten_with_path
 import dhm_plugin  # noqa: F401
 
 # What a clock or a folder makes differ.
-NOT_COMPARED = ('time', 'cfg', 'experiment_name', 'ckpt')
+NOT_COMPARED = ('time', 'eta', 'cfg', 'experiment_name', 'ckpt')
 _numbers = count()
 
 
@@ -184,7 +185,8 @@ def contents(path):
     return {
         key: value
         for key, value in named.items()
-        if not any(word in key for word in NOT_COMPARED)
+        # The name of the entry itself; of a list there follow numbers.
+        if not any(word in re.findall("'([^']*)'", key)[-1] for word in NOT_COMPARED)
     }
 
 

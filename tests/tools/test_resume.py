@@ -39,6 +39,11 @@ def float16(monkeypatch):
             [2, 6],
             id='dropout, EMA, workers',
         ),
+        pytest.param(
+            {'default_hooks.checkpoint.save_best': 'accuracy/top1'},
+            [4],
+            id="after an epoch's last batch",
+        ),
         pytest.param(dict(mixed=MIXED, model=FORKED), [3], id='mixed, forked'),
         pytest.param(
             {'randomness.seed': None, 'optim_wrapper.accumulative_counts': 3},

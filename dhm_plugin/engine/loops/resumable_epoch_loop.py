@@ -55,6 +55,9 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         self._first_iter = self._iter - self.batches_done
         if isinstance(batches, SeededBatches):
             batches.start(self._first_iter, skip=self.batches_done)
+        if self.batches_done:
+            # As between two iterations: if none is left, what is saved next has it.
+            self.runner.message_hub.update_info('iter', self._iter - 1)
         super().run_epoch()
         self.batches_done = 0
         self._first_iter = self._iter
