@@ -10,6 +10,7 @@ import numpy as np
 from mmpretrain.datasets import CustomDataset
 from PIL import Image
 from scipy.io import savemat
+from scipy.io.matlab import _mio5
 from torchvision.datasets.imagenet import ARCHIVE_META
 
 import packing
@@ -85,7 +86,8 @@ def devkit():
         [(field, object) for field in fields],
     )
     mat = io.BytesIO()
-    savemat(mat, {'synsets': synsets.reshape(-1, 1)}, do_compression=True)
+    with mock.patch.object(_mio5.VarWriter5, 'write_element', _write_as_matlab):
+        savemat(mat, {'synsets': synsets.reshape(-1, 1)}, do_compression=True)
     root = 'ILSVRC2012_devkit_t12'
     truth = ''.join(f'{number}\n' for number in TRUTH).encode()
     members = {
@@ -94,6 +96,16 @@ def devkit():
         f'{root}/data/ILSVRC2012_validation_ground_truth.txt': truth,
     }
     return members
+
+
+_write_element = _mio5.VarWriter5.write_element
+
+
+def _write_as_matlab(writer, array, mdtype=None):
+    """Write texts in 16 bits a letter, as MATLAB itself does."""
+    if mdtype == _mio5.miUTF8:
+        array, mdtype = array.view(np.uint8).astype(np.uint16), None
+    _write_element(writer, array, mdtype)
 
 
 class Tars:

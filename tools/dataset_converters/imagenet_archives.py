@@ -5,20 +5,27 @@ import io
 import json
 import os
 import re
+import shutil
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-import mat4py
+import numpy as np
 from mmpretrain.datasets.categories import IMAGENET_CATEGORIES
 from torchvision.datasets.imagenet import ARCHIVE_META
 
 from dhm_plugin.checkpoints.files import remove_unfinished, written_at_once
 from progress import Progress
 
+try:
+    from scipy.io import loadmat
+except ImportError:
+    loadmat = None
+
 STATE = '.prepared.json'
+_UNFINISHED = '.unfinished'
 _PLAIN = re.compile(r'\w[\w.-]*')
 _CLASS = re.compile(r'(n\d{8})\.tar')
 _VAL = re.compile(r'ILSVRC2012_val_(\d{8})\.JPEG')
@@ -34,9 +41,10 @@ def unpack(tars: Path, out: Path, subset: int | None = None) -> None:
     """Bring ImageNet from its archives to the layout of MMPretrain's ``ImageNet``.
 
     A class folder of training images, and the folder of all validation images, is
-    written aside and moved in place as a whole. When it is killed, another call goes on:
-    a folder in its place is left alone, and in a folder aside the images that equal those
-    of the archive. What was checked or finished is noted in ``.prepared.json``.
+    written below ``.unfinished`` and moved in place as a whole. When it is killed,
+    another call goes on: a folder in its place is left alone, and below ``.unfinished``
+    the images that equal those of the archive. What was checked or finished is noted in
+    ``.prepared.json``; a finished class folder that is gone is unpacked again.
 
     Args:
         tars (Path): Folder with the three archives. In place of that of the validation
@@ -58,7 +66,9 @@ def unpack(tars: Path, out: Path, subset: int | None = None) -> None:
     state = _State(out, subset)
     if {'train', 'val'} <= {*state.done}:
         return
-    paths = _found(tars)
+    paths = _found(tars, state)
+    if loadmat is None:
+        raise ArchiveError('the devkit is read with SciPy: pip install scipy')
     for folder in (out, out / 'meta'):
         remove_unfinished(folder, '*')
     state.write()
@@ -66,11 +76,12 @@ def unpack(tars: Path, out: Path, subset: int | None = None) -> None:
     wnid_of, truth = read_devkit(paths['devkit'])
     wnids = sorted(wnid_of.values())[:subset]
     if 'train' not in state.done:
-        _unpack_train(paths['train'], out / 'train', wnids)
+        _unpack_train(paths['train'], out, wnids)
         _finish('train', out, wnids, state)
     if 'val' not in state.done:
-        _unpack_val(paths['val'], out / 'val', [wnid_of[i] for i in truth], wnids)
+        _unpack_val(paths['val'], out, [wnid_of[i] for i in truth], wnids)
         _finish('val', out, wnids, state)
+    shutil.rmtree(out / _UNFINISHED, ignore_errors=True)
 
 
 class _State:
@@ -80,14 +91,20 @@ class _State:
         self.path = out / STATE
         self.subset, self.checked, self.done = subset, {}, []
         if self.path.exists():
-            found = json.loads(self.path.read_text())
-            if found['subset'] != subset:
-                which = 'all classes' if found['subset'] is None else found['subset']
+            try:
+                found = json.loads(self.path.read_text())
+                there, checked, done = (found[k] for k in ('subset', 'checked', 'done'))
+                self.checked = dict(checked)
+                self.done = [split for split in done if _is_whole(out, split)]
+            except (ValueError, TypeError, KeyError) as error:
                 raise ArchiveError(
-                    f'{out}: is prepared with --subset {which}; take the same, or another'
-                    ' folder'
+                    f'{self.path}: is damaged: {error!r}; remove it, train and val'
+                ) from error
+            if there != subset:
+                which = 'all classes' if there is None else f'--subset {there}'
+                raise ArchiveError(
+                    f'{out}: is prepared with {which}; take the same, or another folder'
                 )
-            self.checked, self.done = found['checked'], found['done']
         elif any((out / split).exists() for split in ('train', 'val')):
             raise ArchiveError(
                 f'{out}: has images that prepare_imagenet.py has not put there; take '
@@ -100,14 +117,26 @@ class _State:
             temporary.write_text(json.dumps(content))
 
 
-def _found(tars: Path) -> dict[str, Path]:
+def _is_whole(out: Path, split: str) -> bool:
+    """Tell whether the class folders of a split are there, by its list."""
+    try:
+        with (out / 'meta' / f'{split}.txt').open() as file:
+            wnids = {line.partition('/')[0] for line in file}
+    except FileNotFoundError:
+        wnids = {''}
+    return all((out / split / wnid).is_dir() for wnid in wnids)
+
+
+def _found(tars: Path, state: _State) -> dict[str, Path]:
     paths = {split: tars / name for split, (name, _) in ARCHIVE_META.items()}
-    if not paths['val'].exists() and (tars / 'val').is_dir():
-        paths['val'] = tars / 'val'
+    out, images = state.path.parent, tars / 'val'
+    if not paths['val'].exists() and images.is_dir() and tars.resolve() != out.resolve():
+        paths['val'] = images
     missing = [path.name for path in paths.values() if not path.exists()]
     if missing:
+        part = f'{out} is prepared in part; ' if state.path.exists() else ''
         raise ArchiveError(
-            f'{tars}: lacks {", ".join(missing)}; see image-net.org/download'
+            f'{part}{tars}: lacks {", ".join(missing)}; see image-net.org/download'
         )
     return paths
 
@@ -160,10 +189,11 @@ def read_devkit(path: Path) -> tuple[dict[int, str], list[int]]:
                 member = next(n for n in names if n.endswith(f'/{name}'))
                 contents.append(archive.extractfile(member).read())
         name = wanted[0]
-        synsets = mat4py.loadmat(io.BytesIO(contents[0]))['synsets']
+        meta = loadmat(io.BytesIO(contents[0]), squeeze_me=True)
+        synsets = np.atleast_1d(meta['synsets'])
         # The others are groups of classes.
         wnid_of = {
-            int(number): wnid
+            int(number): str(wnid)
             for number, wnid, children in zip(
                 synsets['ILSVRC2012_ID'], synsets['WNID'], synsets['num_children']
             )
@@ -181,7 +211,7 @@ def read_devkit(path: Path) -> tuple[dict[int, str], list[int]]:
     return wnid_of, truth
 
 
-def _unpack_train(path: Path, folder: Path, wnids: Sequence[str]) -> None:
+def _unpack_train(path: Path, out: Path, wnids: Sequence[str]) -> None:
     with path.open('rb') as file:
         archives = {}
         for member in _members(file, path.name, 0, path.stat().st_size):
@@ -194,33 +224,38 @@ def _unpack_train(path: Path, folder: Path, wnids: Sequence[str]) -> None:
             raise ArchiveError(
                 f'{path}: lacks {len(missing)} classes, first {missing[0]}.tar'
             )
-        left = [archives[wnid] for wnid in wnids if not (folder / wnid).exists()]
+        left = [archives[wnid] for wnid in wnids if not (out / 'train' / wnid).exists()]
         total = sum(member.size for member in left)
         with _Watched('unpacking the training images', total) as shown:
             for member in left:
                 name = f'{path.name}: {member.name}'
                 start = member.offset_data
-                with _at_once(folder / member.name.removesuffix('.tar')) as aside:
+                wnid = member.name.removesuffix('.tar')
+                with _at_once(out, f'train/{wnid}') as aside:
                     for image in _members(file, name, start, start + member.size):
                         _write(aside / image.name, _content(file, image))
                         shown.add(image.size, member.name)
 
 
 def _unpack_val(
-    source: Path, folder: Path, wnids: Sequence[str], kept: Sequence[str]
+    source: Path, out: Path, wnids: Sequence[str], kept: Sequence[str]
 ) -> None:
     """Put validation images into class folders.
 
     Args:
         source (Path): Their archive, or a folder of them.
-        folder (Path): Where the class folders go.
+        out (Path): Gets the folder ``val``.
         wnids (Sequence[str]): The class of each image.
         kept (Sequence[str]): The classes that are taken.
     """
-    if folder.exists():  # killed when it was in its place, and not noted yet
-        return
-    missing = {*range(len(wnids))}
-    with _val_images(source) as (images, total), _at_once(folder) as aside:
+    folder = out / 'val'
+    if folder.exists():
+        if all((folder / wnid).exists() for wnid in kept):
+            return  # killed when it was in its place, and not noted yet
+        (out / _UNFINISHED).mkdir(exist_ok=True)
+        folder.rename(out / _UNFINISHED / 'val')  # a class folder was deleted
+    missing, damaged = {*range(len(wnids))}, []
+    with _val_images(source) as (images, total), _at_once(out, 'val') as aside:
         for wnid in kept:
             (aside / wnid).mkdir(exist_ok=True)
         with _Watched('unpacking the validation images', total) as shown:
@@ -233,8 +268,18 @@ def _unpack_val(
                     )
                 missing.discard(number)
                 if wnids[number] in kept:
-                    _write(aside / wnids[number] / name, content())
+                    image = content()
+                    # An archive has its MD5.
+                    if source.is_dir() and _is_truncated(image):
+                        damaged.append(name)
+                        continue
+                    _write(aside / wnids[number] / name, image)
                 shown.add(size, name)
+        if damaged:
+            raise ArchiveError(
+                f'{source}: {len(damaged)} images are empty or truncated, such as '
+                f'{", ".join(damaged[:10])}; take other copies'
+            )
         if missing:
             raise ArchiveError(
                 f'{source}: lacks {len(missing)} of {len(wnids)} images, first '
@@ -262,6 +307,14 @@ def _val_images(
             ),
             total,
         )
+
+
+def _is_truncated(image: bytes) -> bool:
+    """Tell whether a file is empty, or a JPEG whose data end without the mark of it."""
+    if not image.startswith(b'\xff\xd8'):
+        return not image
+    # Neither mark can be within the data; a thumbnail with both precedes them.
+    return image.rfind(b'\xff\xd9') < image.rfind(b'\xff\xda')
 
 
 def _members(
@@ -313,10 +366,14 @@ def _content(file: BinaryIO, member: tarfile.TarInfo) -> bytes:
 
 
 @contextmanager
-def _at_once(folder: Path) -> Iterator[Path]:
-    """Give a folder beside a folder, and move it there when all is on the disk."""
-    aside = folder.with_name(f'.{folder.name}.unfinished')
+def _at_once(out: Path, name: str) -> Iterator[Path]:
+    """Give a folder aside, and move it in its place when all is on the disk.
+
+    It is not beside it: MMPretrain would take it for a class.
+    """
+    aside, folder = out / _UNFINISHED / name, out / name
     aside.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(exist_ok=True)
     yield aside
     # Once a folder and not once an image: a folder that survives a power cut in its
     # place is whole.

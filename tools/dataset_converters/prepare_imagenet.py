@@ -17,7 +17,7 @@ sys.path.append(str(Path(__file__).parent))
 from mmpretrain.datasets import ImageNet
 
 from dhm_plugin.folder_lock import folder_lock
-from imagenet_archives import unpack
+from imagenet_archives import STATE, unpack
 from packing import pack
 
 
@@ -62,8 +62,18 @@ def main() -> None:
     args = parse_args()
     try:
         with folder_lock(args.out):
-            if not args.tars.exists() or not args.tars.samefile(args.out):
+            needed = [args.out / split for split in ('train', 'val')]
+            if (
+                not (args.tars.exists() and args.tars.samefile(args.out))
+                or (args.out / STATE).exists()
+                or not all(folder.exists() for folder in needed)
+            ):
                 unpack(args.tars, args.out, args.subset)
+            elif args.subset is not None:
+                raise ValueError(
+                    f'--subset {args.subset}: {args.out} was prepared by others, and is '
+                    'taken as it is; leave --subset out'
+                )
             names = args.out / 'classes.txt'
             classes = str(names) if names.exists() else None
             train, val = (

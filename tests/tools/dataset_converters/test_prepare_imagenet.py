@@ -136,6 +136,32 @@ def test_validation_images_may_lie_in_a_folder(inline, tars, tmp_path):
     assert 'val: lacks 1 of 8 images, first ILSVRC2012_val_00000003.JPEG' in text
 
 
+def test_damaged_validation_images_in_a_folder_are_named(tars, tmp_path):
+    tars.path('val').unlink()
+    (tars.folder / 'val').mkdir()
+    images = val_images()
+    name = 'ILSVRC2012_val_0000000{}.JPEG'.format
+    thumbnail = b'\xff\xe1\x00\x10\xff\xd8\xff\xda\0\xff\xd9' + bytes(5)
+    whole = images[name(4)]
+    images[name(1)] = b''
+    images[name(2)] = images[name(2)][:-2]
+    images[name(3)] = whole[:2] + thumbnail + whole[2:-2]
+    # These are whole.
+    images[name(4)] = whole[:2] + thumbnail + whole[2:] + b'\0more'
+    images[name(5)] = jpeg(0, progressive=True)
+    for path, content in images.items():
+        (tars.folder / 'val' / path).write_bytes(content)
+    names = ', '.join(map(name, (1, 2, 3)))
+    message = f'val: 3 images are empty or truncated, such as {names}; take other'
+    with pytest.raises(ArchiveError, match=message):
+        unpack(tars.folder, tmp_path / 'out')
+    assert not (tmp_path / 'out/val').exists()
+    for number in (1, 2, 3):
+        (tars.folder / 'val' / name(number)).write_bytes(whole)
+    unpack(tars.folder, tmp_path / 'out')
+    assert images_below(tmp_path / 'out').keys() == expected().keys()
+
+
 @pytest.fixture
 def writes(monkeypatch):
     """The images that are written, by path; a number says at which one it is killed."""
@@ -171,8 +197,9 @@ def test_killed_anywhere_it_goes_on(writes, tars, tmp_path, monkeypatch):
         with pytest.raises(Killed):
             unpack(tars.folder, tmp_path / 'out')
         found = images_below(tmp_path / 'out')
-        # Under the names that are read, there are whole images alone.
-        found = {k: v for k, v in found.items() if 'unfinished' not in k}
+        # Where it is read, there are whole images alone, and no class but the real ones.
+        assert {path.name for path in tmp_path.glob('out/*/n*')} <= {*WNIDS}
+        assert {path.split('/')[1] for path in found} <= {*WNIDS}
         assert found.items() <= expected().items()
     writes.kill_at = None
     unpack(tars.folder, tmp_path / 'out')
@@ -197,6 +224,75 @@ def test_killed_between_the_last_image_and_the_note(tars, tmp_path, monkeypatch)
             unpack(tars.folder, tmp_path / 'out')
     unpack(tars.folder, tmp_path / 'out')
     assert images_below(tmp_path / 'out') == expected()
+
+
+@pytest.mark.parametrize('gone', ['train/n01443537', 'val/n01443537', 'train', 'val'])
+def test_a_folder_that_was_deleted_is_unpacked_again(gone, writes, tars, tmp_path):
+    unpack(tars.folder, tmp_path / 'out')
+    before = Counter(writes)
+    shutil.rmtree(tmp_path / 'out' / gone)
+    unpack(tars.folder, tmp_path / 'out')
+    assert images_below(tmp_path / 'out') == expected()
+    again = {name for name, times in writes.items() if times > before[name]}
+    assert again == {
+        path.rpartition('/')[2] for path in expected() if path.startswith(f'{gone}/')
+    }
+    # Without the archives, it is not taken for whole.
+    shutil.rmtree(tmp_path / 'out' / gone)
+    tars.path('train').unlink()
+    message = 'out is prepared in part; .*tars: lacks ILSVRC2012_img_train.tar; see'
+    with pytest.raises(ArchiveError, match=message):
+        unpack(tars.folder, tmp_path / 'out')
+
+
+def test_the_archives_may_lie_where_the_images_go(inline, tars):
+    folder = tars.folder
+    text = inline(PREPARE, folder, folder)
+    assert 'tars: 20 training and 8 validation images of 1000 classes' in text
+    assert images_below(folder) == expected()
+    for path in folder.glob('*tar*'):
+        path.unlink()
+    assert 'tars: 20 training' in inline(PREPARE, folder, folder)
+    text = inline(PREPARE, folder, folder, '--subset', 2, code=1)
+    assert 'tars: is prepared with all classes; take the same, or another' in text
+
+
+def test_a_folder_given_twice_must_be_whole(writes, inline, tars, tmp_path):
+    out = tmp_path / 'out'
+    writes.kill_at = 21
+    with pytest.raises(Killed):
+        unpack(tars.folder, out)
+    text = inline(PREPARE, out, out, '--pack', code=1)
+    assert f'{out} is prepared in part; {out}: lacks ILSVRC2012_img_train.tar, ' in text
+    # The folder that it lacks is none of validation images to be sorted.
+    (out / 'val').mkdir()
+    text = inline(PREPARE, out, out, '--pack', code=1)
+    assert 'lacks ILSVRC2012_img_train.tar, ILSVRC2012_img_val.tar, ' in text
+    # What others have prepared has no classes that could be left out.
+    (out / '.prepared.json').unlink()
+    text = inline(PREPARE, out, out, '--pack', '--subset', 2, code=1)
+    assert f'--subset 2: {out} was prepared by others, and is taken as it is' in text
+
+
+@pytest.mark.parametrize(
+    'content',
+    ['', '{}', '[]', '7', '{"subset": null, "checked": 1, "done": []}', '\udcff'],
+)
+def test_a_damaged_note_is_named(content, inline, tars, tmp_path):
+    path = tmp_path / 'out/.prepared.json'
+    path.parent.mkdir()
+    path.write_bytes(content.encode('utf-8', 'surrogateescape'))
+    text = inline(PREPARE, tars.folder, path.parent, code=1)
+    assert re.fullmatch(
+        f'prepare_imagenet.py: {path}: is damaged: .*; remove it.*\n', text
+    )
+
+
+def test_says_what_reads_the_devkit(inline, tars, tmp_path, monkeypatch):
+    monkeypatch.setattr(imagenet_archives, 'loadmat', None)
+    text = inline(PREPARE, tars.folder, tmp_path / 'out', code=1)
+    assert 'the devkit is read with SciPy: pip install scipy' in text
+    assert not (tmp_path / 'out/.prepared.json').exists()
 
 
 def test_refuses_an_archive_that_is_another_or_missing(inline, tars, tmp_path):
@@ -286,10 +382,8 @@ def test_a_damaged_tar_in_a_tar_is_named(fault, tars, tmp_path):
     with pytest.raises(ArchiveError, match=f'{name} {last}'):
         unpack(tars.folder, tmp_path / 'out')
     whole = images_below(tmp_path / 'out')
-    assert all(
-        expected()[path.replace('.n01484850.unfinished', 'n01484850')] == content
-        for path, content in whole.items()
-    )
+    assert whole.items() <= expected().items()
+    assert 'train/n01443537' in {path.rpartition('/')[0] for path in whole}
 
 
 def test_a_truncated_archive_is_named(tars, tmp_path):
