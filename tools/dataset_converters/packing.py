@@ -1,6 +1,5 @@
 """Packs images into few large files: shrunk once, and in one random order."""
 
-import hashlib
 import json
 import multiprocessing
 import os
@@ -9,6 +8,7 @@ import zlib
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +24,8 @@ from dhm_plugin.datasets.packed.index import (
     fingerprint,
     read_settings,
     read_shard,
+    read_split,
+    settings_digest,
     settings_path,
     shard_path,
 )
@@ -81,18 +83,25 @@ def pack(
         for i, info in enumerate(infos)
         for path in [info['img_path']]
     ]
-    order = np.arange(len(sources))
+    order = range(len(sources))
     if split == 'train':
-        np.random.default_rng(SEED).shuffle(order)
+        # By a hash: generators of random numbers may change with their library.
+        keys = [sha256(f'{SEED} {source.name}'.encode()).digest() for source in sources]
+        order = sorted(order, key=keys.__getitem__)
     settings = _settings(sources, dataset.CLASSES, order, split, folder, edge, quality)
     remove_unfinished(folder, f'{split}*')
     tasks = {
         number: [sources[i] for i in part]
         for number, part in enumerate(np.array_split(order, settings['shards']))
-        if not _is_there(folder, split, number)
+        if not _is_there(folder, split, number, settings)
     }
-    undecodable = _write_shards(folder, split, tasks, edge, quality, jobs)
-    shards = [read_shard(folder, split, i) for i in range(settings['shards'])]
+    _write_shards(folder, split, tasks, settings, jobs)
+    _, shards = read_split(folder, split)
+    undecodable = [
+        row['name'].decode()
+        for shard in shards
+        for row in shard.images[~shard.images['decodable']]
+    ]
     with written_at_once(folder / f'{split}.sha256') as path:
         path.write_text(''.join(f'{s.sha256}  {s.path.name}\n' for s in shards))
     lines = [f'{name}: cannot be decoded, and is packed as it is' for name in undecodable]
@@ -108,20 +117,26 @@ def pack(
 def _settings(
     sources: Sequence[Source],
     classes: Sequence[str],
-    order: np.ndarray,
+    order: Sequence[int],
     split: str,
     folder: Path,
     edge: int | None,
     quality: int | None,
 ) -> dict:
     """Give the settings that are in the folder, if they are these; or note them there."""
-    content = ''.join(f'{source.name} {source.label}\n' for source in sources)
+    digest = sha256()
+    for source in sources:
+        try:
+            size = os.path.getsize(source.path)
+        except OSError as error:
+            raise PackError(f'{source.path}: cannot be read: {error}') from error
+        digest.update(f'{source.name} {source.label} {size}\n'.encode())
     settings = dict(
         edge=edge,
         quality=quality,
         seed=SEED,
         images=len(sources),
-        source=hashlib.sha256(content.encode()).hexdigest(),
+        source=digest.hexdigest(),
         classes=list(classes),
     )
     path = settings_path(folder, split)
@@ -129,12 +144,22 @@ def _settings(
         found = read_settings(folder, split)
         for key, value in settings.items():
             if found[key] != value:
+                differ = {
+                    'classes': 'names of classes differ',
+                    'source': 'names, labels or sizes of images differ',
+                }
                 raise PackError(
-                    f'{path}: {split} is packed with another {key}'
-                    + (f', {found[key]} and not {value}' if key != 'classes' else '')
+                    f'{path}: {split} is packed with another {key}: '
+                    + differ.get(key, f'{found[key]} and not {value}')
                     + '; take the same, or another folder with --packed'
                 )
         return found
+    old = sorted(folder.glob(f'{split}-*.tar'))
+    if old:
+        raise PackError(
+            f'{path}: is missing, and {old[0].name} was packed with it; remove all of '
+            f'{split}, or take another folder with --packed'
+        )
     sample = [sources[i] for i in order[:: -(-len(order) // _SAMPLE)]]
     mean = np.mean([len(_packed(source, edge, quality)[0]) for source in sample])
     settings['shards'] = max(1, round(len(sources) * mean / SHARD_BYTES))
@@ -143,9 +168,9 @@ def _settings(
     return settings
 
 
-def _is_there(folder: Path, split: str, number: int) -> bool:
+def _is_there(folder: Path, split: str, number: int, settings: dict) -> bool:
     try:
-        read_shard(folder, split, number)
+        read_shard(folder, split, number, settings)
     except PackError:
         return False
     return True
@@ -155,11 +180,10 @@ def _write_shards(
     folder: Path,
     split: str,
     tasks: dict[int, list[Source]],
-    edge: int | None,
-    quality: int | None,
+    settings: dict,
     jobs: int,
-) -> list[str]:
-    done, undecodable = 0, []
+) -> None:
+    done = 0
     total = sum(map(len, tasks.values()))
     context = multiprocessing.get_context('fork')
     with (
@@ -167,14 +191,14 @@ def _write_shards(
         ProcessPoolExecutor(jobs, context, end_with_parent) as pool,
     ):
         running = {
-            pool.submit(_write_shard, folder, split, number, sources, edge, quality): len(
+            pool.submit(_write_shard, folder, split, number, sources, settings): len(
                 sources
             )
             for number, sources in tasks.items()
         }
         try:
             for future in as_completed(running):
-                undecodable += future.result()
+                future.result()
                 done += running[future]
                 shown.update(done)
         except BrokenProcessPool as error:
@@ -183,7 +207,6 @@ def _write_shards(
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
-    return undecodable
 
 
 def _write_shard(
@@ -191,19 +214,18 @@ def _write_shard(
     split: str,
     number: int,
     sources: Sequence[Source],
-    edge: int | None,
-    quality: int | None,
-) -> list[str]:
-    """Write one shard, then its index, and name the images that cannot be decoded."""
-    path, rows, undecodable = shard_path(folder, split, number), [], []
+    settings: dict,
+) -> None:
+    """Write one shard, then its index."""
+    path, rows = shard_path(folder, split, number), []
     index = path.with_suffix('.npz')
     index.unlink(missing_ok=True)  # of a shard that is truncated
     with written_at_once(path) as temporary:
         with tarfile.open(temporary, 'w', format=tarfile.GNU_FORMAT) as archive:
             for source in sources:
-                content, decodable = _packed(source, edge, quality)
-                if not decodable:
-                    undecodable.append(source.name)
+                content, decodable = _packed(
+                    source, settings['edge'], settings['quality']
+                )
                 member = tarfile.TarInfo(source.name)
                 member.size = size = len(content)
                 archive.addfile(member, BytesIO(content))
@@ -212,8 +234,10 @@ def _write_shard(
                 offset = archive.offset - blocks * tarfile.BLOCKSIZE
                 name = source.name.encode()
                 crc = zlib.crc32(content)
-                rows.append((source.number, offset, size, crc, source.label, name))
-        digest = hashlib.sha256()
+                rows.append(
+                    (source.number, offset, size, crc, source.label, decodable, name)
+                )
+        digest = sha256()
         with temporary.open('rb') as file:
             while block := file.read(1 << 22):
                 digest.update(block)
@@ -222,9 +246,13 @@ def _write_shard(
     images = np.array(rows, [*FIELDS, ('name', f'S{longest}')])
     with written_at_once(index) as temporary:
         np.savez_compressed(
-            temporary, images=images, bytes=size, sha256=digest.hexdigest()
+            temporary,
+            images=images,
+            bytes=size,
+            sha256=digest.hexdigest(),
+            number=number,
+            settings=settings_digest(settings),
         )
-    return undecodable
 
 
 def _packed(source: Source, edge: int | None, quality: int | None) -> tuple[bytes, bool]:

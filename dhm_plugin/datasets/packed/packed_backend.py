@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mmengine.fileio import BaseStorageBackend, register_backend
 
-from .index import PackError
+from .index import AGAIN, PackError
 
 _PLACE = re.compile(r'packed://(.+?)#(\d+)\+(\d+):([0-9a-f]{8})/(.*)', re.DOTALL)
 # Fewer than a process may have open, which is often 1024.
@@ -57,17 +57,18 @@ class PackedBackend(BaseStorageBackend):
             raise PackError(f'{filepath}: must be packed://SHARD#OFFSET+SIZE:CRC32/NAME')
         shard, offset, size, crc, name = match.groups()
         offset, size = int(offset), int(size)
-        content = os.pread(_opened(shard).handle, size, offset)
+        file = _opened(shard)  # held: else another thread may close it meanwhile
+        content = os.pread(file.handle, size, offset)
         if len(content) < size:
             raise PackError(
                 f'{shard}: is truncated: it ends before byte {offset + size}, the end of '
-                f'{name}'
+                f'{name}; {AGAIN}'
             )
         found = zlib.crc32(content)
         if found != int(crc, 16):
             raise PackError(
                 f'{shard}: is damaged in {name}, whose CRC-32 is {found:08x} and must be '
-                f'{crc}'
+                f'{crc}; remove the shard, and {AGAIN}'
             )
         return content
 

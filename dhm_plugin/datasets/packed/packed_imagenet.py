@@ -10,7 +10,7 @@ from mmpretrain.datasets.categories import IMAGENET_CATEGORIES
 from mmpretrain.registry import DATASETS
 
 from ...checked_arguments import checked_arguments
-from .index import fingerprint, read_settings, read_shard
+from .index import fingerprint, read_split
 from .packed_backend import packed_uri
 
 
@@ -37,8 +37,8 @@ class PackedImageNet(BaseDataset):
             Defaults to 1000.
 
     Raises:
-        PackError: If the packing was not finished, or a file is missing, truncated or
-            damaged.
+        PackError: If the packing was not finished, or a file is missing, truncated,
+            damaged, or of another packing.
     """
 
     METAINFO = {'classes': IMAGENET_CATEGORIES}
@@ -54,8 +54,7 @@ class PackedImageNet(BaseDataset):
         max_refetch: int = 1000,
     ) -> None:
         folder = Path(data_root).expanduser()
-        settings = read_settings(folder, split)
-        self._shards = [read_shard(folder, split, i) for i in range(settings['shards'])]
+        settings, self._shards = read_split(folder, split)
         packed = {key: settings[key] for key in ('edge', 'quality', 'seed')}
         packed['fingerprint'] = fingerprint(settings, self._shards)
         print_log(
@@ -88,6 +87,6 @@ class PackedImageNet(BaseDataset):
                 gt_label=label,
             )
             for shard in shards
-            for _, offset, size, crc, label, name in shard.images.tolist()
+            for _, offset, size, crc, label, _, name in shard.images.tolist()
         ]
         return [infos[place] for place in np.argsort(numbers)]

@@ -11,6 +11,7 @@ from mmengine import fileio
 from PIL import UnidentifiedImageError
 
 from dhm_plugin import LoadImageFromFile, LoadRandomResizedCrop
+from dhm_plugin.datasets.packed import packed_backend
 from dhm_plugin.datasets.packed.index import PackError
 from dhm_plugin.datasets.packed.packed_backend import packed_uri
 from small_imagenet import jpeg
@@ -80,6 +81,17 @@ def test_few_shards_stay_open(tmp_path):
     for _ in range(2):
         assert [fileio.get(uri) for uri in uris] == [b'%d' % i for i in range(400)]
     assert len(os.listdir('/proc/self/fd')) <= before + 256
+
+
+def test_a_shard_stays_open_while_it_is_read(uris, images, monkeypatch):
+    pread = os.pread
+
+    def slow_pread(*args):
+        packed_backend._opened.cache_clear()  # as another thread does in the meantime
+        return pread(*args)
+
+    monkeypatch.setattr(os, 'pread', slow_pread)
+    assert [fileio.get(uri) for uri in uris] == images
 
 
 def test_names_a_damaged_shard(tmp_path, images):

@@ -11,7 +11,8 @@ from mmpretrain.registry import DATASETS
 from torch.utils.data import DataLoader
 
 from dhm_plugin import PackedImageNet
-from dhm_plugin.datasets.packed.index import PackError
+from dhm_plugin.datasets.packed.index import PackError, read_settings, read_shard
+from packing import pack
 from small_imagenet import write_folder
 
 LOAD = dict(type='LoadImageFromFile')
@@ -80,11 +81,11 @@ def test_settings_and_fingerprint_are_logged_and_saved(packed, tmp_path, caplog)
     # The same of the same images, another of others, and of the same labelled otherwise.
     _, same = write_folder(tmp_path / 'b', pack_to=tmp_path / 'b/packed')
     assert packed_of(same).metainfo['packed'] == found
-    settings = same / 'train.json'
-    content = json.loads(settings.read_text())
-    content['classes'][:2] = content['classes'][1::-1]
-    settings.write_text(json.dumps(content))
-    assert packed_of(same).metainfo['packed']['fingerprint'] != found['fingerprint']
+    classes = dict(classes=tuple('abcde'))
+    files = CustomDataset(str(packed[0]), data_prefix='train', metainfo=classes)
+    pack(files, 'train', tmp_path / 'classes', 400, 90, jobs=1)
+    renamed = packed_of(tmp_path / 'classes').metainfo['packed']
+    assert renamed['fingerprint'] != found['fingerprint']
     _, other = write_folder(tmp_path / 'c', pack_to=tmp_path / 'c/packed', edge=32)
     other = packed_of(other).metainfo['packed']
     assert other['fingerprint'] != found['fingerprint']
@@ -113,11 +114,73 @@ def test_names_what_is_damaged_before_the_training(name, damage, message, packed
         PackedImageNet(str(packed[1]))
 
 
-def test_names_a_damaged_index(packed):
+def test_a_damaged_index_is_named_or_harmless(packed):
     path = packed[1] / 'train-00000.npz'
-    content = bytearray(path.read_bytes())
-    for place in range(60, 120):
-        content[place] ^= 0x55
-    path.write_bytes(content)
-    with pytest.raises(PackError, match=f'{path}: is damaged'):
+    content, errors = path.read_bytes(), []
+    settings = read_settings(packed[1], 'train')
+    whole = read_shard(packed[1], 'train', 0, settings)
+    damaged = [content[:end] for end in range(0, len(content), 50)]
+    for place in range(0, len(content), 4):
+        damaged.append(bytearray(content))
+        damaged[-1][place] ^= 0xFF
+    for other in damaged:
+        path.write_bytes(other)
+        try:
+            found = read_shard(packed[1], 'train', 0, settings)
+        except PackError as error:
+            errors.append(str(error))
+        else:  # such as a time within the zip
+            np.testing.assert_array_equal(found.images, whole.images)
+            assert found.sha256 == whole.sha256
+    assert len(errors) > len(damaged) / 2
+    assert all(error.startswith(f'{path}: is ') for error in errors)
+
+
+def rewrite(path, change):
+    with np.load(path) as index:
+        fields = dict(index)
+    change(fields)
+    np.savez_compressed(path, **fields)
+
+
+def repeat(fields):
+    fields['images']['number'][0] = fields['images']['number'][1]
+
+
+def rename(fields):
+    fields['images'] = fields['images'][['number', 'name']]
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (repeat, 'the shards of train have not each of the 20 images once'),
+        (rename, r'train-00001\.npz: is damaged: .*its fields are'),
+    ],
+)
+def test_refuses_an_index_of_wrong_content(change, message, packed):
+    rewrite(packed[1] / 'train-00001.npz', change)
+    with pytest.raises(PackError, match=f'{packed[1]}.*{message}'):
+        PackedImageNet(str(packed[1]))
+
+
+@pytest.mark.parametrize(
+    'change',
+    [{}, [], 7, dict(shards='5'), dict(shards=None), dict(classes=5)],
+    ids=str,
+)
+def test_names_settings_of_wrong_content(change, packed):
+    path = packed[1] / 'train.json'
+    if isinstance(change, dict) and change:
+        change = {**json.loads(path.read_text()), **change}
+    path.write_text(json.dumps(change))
+    with pytest.raises(PackError, match=f'{path}: is damaged: .*; remove it and all of'):
+        PackedImageNet(str(packed[1]))
+
+
+@pytest.mark.parametrize('change', [dict(edge=20), dict(shards=0), dict(images=19)])
+def test_refuses_the_settings_of_others(change, packed):
+    path = packed[1] / 'train.json'
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(PackError, match=f'{packed[1]}.*train'):
         PackedImageNet(str(packed[1]))

@@ -23,6 +23,14 @@ from small_imagenet import jpeg
 
 PREPARE = ROOT / 'tools/dataset_converters/prepare_imagenet.py'
 ORIENTATION = 0x0112
+# The first shard's, as `printf '0 NAME' | sha256sum` sorts them.
+ORDER = [
+    'n01494475/n01494475_40.JPEG',
+    'n01443537/n01443537_13.JPEG',
+    'n01443537/n01443537_12.JPEG',
+    'n01494475/n01494475_42.JPEG',
+    'n01494475/n01494475_43.JPEG',
+]
 
 
 @pytest.fixture
@@ -220,7 +228,7 @@ def test_refuses_other_settings_by_name(out, tars, inline, tmp_path):
         options = {'--edge': 30, '--quality': 90, f'--{option}': value}
         arguments = [part for pair in options.items() for part in pair]
         text = inline(PREPARE, tars.folder, out, '--pack', *arguments, code=1)
-        message = f'train is packed with another {option}, {there} and not {value}'
+        message = f'train is packed with another {option}: {there} and not {value}'
         assert f'{out}/packed/train.json: {message}; take the same' in text
     options = ('--pack', '--edge', 31, '--packed', tmp_path / 'b')
     assert 'in 1 shards' not in inline(PREPARE, tars.folder, out, *options)
@@ -231,10 +239,58 @@ def test_refuses_other_settings_by_name(out, tars, inline, tmp_path):
     assert 'The number of subfolders (5)' in text
     (out / 'classes.txt').write_text('a\nb\nc\nd\ne\n')
     text = inline(PREPARE, out, out, '--pack', '--edge', 30, code=1)
-    assert 'train is packed with another images, 20 and not 19' in text
+    assert 'train is packed with another images: 20 and not 19' in text
     options = ('--pack', '--edge', 30, '--packed', tmp_path / 'c')
     assert '19 training and 8 validation' in inline(PREPARE, out, out, *options)
     assert PackedImageNet(str(tmp_path / 'c')).CLASSES == (*'abcde',)
+
+
+def test_refuses_replaced_images(out, tars, inline):
+    path = next((out / 'train/n01440764').iterdir())
+    path.write_bytes(path.read_bytes() + b'0')
+    text = inline(PREPARE, tars.folder, out, '--pack', '--edge', 30, code=1)
+    assert 'another source: names, labels or sizes of images differ; take' in text
+
+
+def test_refuses_shards_without_their_settings(out, tars, inline):
+    path = out / 'packed/train.json'
+    path.unlink()
+    text = inline(PREPARE, tars.folder, out, '--pack', '--edge', 20, code=1)
+    message = f'{path}: is missing, and train-00000.tar was packed with it; remove all'
+    assert message in text
+    for path in (out / 'packed').glob('train*'):
+        path.unlink()
+    assert '20 images' in inline(PREPARE, tars.folder, out, '--pack', '--edge', 20)
+
+
+def test_writes_again_what_is_of_another_shard_or_damaged(out, tars, inline):
+    packed = out / 'packed'
+    before = PackedImageNet(str(packed)).metainfo['packed']['fingerprint']
+    for suffix in ('tar', 'npz'):
+        shutil.copy(packed / f'train-00000.{suffix}', packed / f'train-00001.{suffix}')
+    with pytest.raises(PackError, match=r'train-00001\.npz: is of another shard or of'):
+        PackedImageNet(str(packed))
+    options = ('--pack', '--edge', 30, '--jobs', 1)
+    assert f'fingerprint {before}' in inline(PREPARE, tars.folder, out, *options)
+    assert PackedImageNet(str(packed)).metainfo['packed']['fingerprint'] == before
+    # A damaged shard of the right size is found by its reader, who says what to do.
+    path = packed / 'train-00001.tar'
+    whole = path.read_bytes()
+    path.write_bytes(whole[:700] + bytes([whole[700] ^ 1]) + whole[701:])
+    with pytest.raises(
+        PackError, match=r'remove the shard, and prepare_imagenet\.py --p'
+    ):
+        contents(PackedImageNet(str(packed)))
+    path.unlink()
+    assert f'fingerprint {before}' in inline(PREPARE, tars.folder, out, *options)
+    assert path.read_bytes() == whole
+
+
+def test_the_order_is_that_of_any_version_of_numpy(out):
+    with tarfile.open(out / 'packed/train-00000.tar') as archive:
+        names = archive.getnames()
+    assert len(names) > 1
+    assert names == ORDER[: len(names)]
 
 
 def test_options_out_of_range(tars, inline, tmp_path):
@@ -258,6 +314,10 @@ def test_what_cannot_be_decoded_is_named_and_packed_as_it_is(tmp_path, small_sha
     assert last.startswith(f'{tmp_path}/packed: 3 images of train')
     assert second == 'a/x.jpg: cannot be decoded, and is packed as it is'
     assert first == 'a/y.jpg: cannot be decoded, and is packed as it is'
+    # They are named again when it goes on.
+    next(tmp_path.glob('packed/train-*.tar')).unlink()
+    assert pack(files, 'train', tmp_path / 'packed', 30, 90, jobs=1) == text
+    assert pack(files, 'train', tmp_path / 'packed', 30, 90, jobs=1) == text
     (tmp_path / 'list.txt').write_text('a/x.jpg 0\n')
     (folder / 'x.jpg').unlink()
     files = ImageNet(str(tmp_path), 'train', ann_file='list.txt')
