@@ -115,11 +115,12 @@ def test_training_images_are_pillows_of_the_same_random_numbers(dali, paths):
         difference = (ours - stock).abs()
         assert difference.mean(dim=(1, 2, 3)).max() < 0.5
         # At the edges Pillow's filter leaves out what is not there, DALI's repeats.
-        assert difference[:, :, 2:-2, 2:-2].max() <= 2
+        assert difference[:, :, 1:-1, 1:-1].max() <= 2
         flips |= {item['data_samples'].flip for item in batch(TRAINING[0], paths, seed)}
     assert flips == {True, False}
 
 
+@pytest.mark.one_stack
 def test_predictions_are_the_same(dali, paths):
     """Of a network whose random weights tell the images apart."""
     torch.manual_seed(0)
@@ -241,7 +242,7 @@ def test_a_fork_can_forget_it(dali, paths):
     del twin
     fork = multiprocessing.get_context('fork').Process(target=forget, args=(kept,))
     fork.start()
-    fork.join(60)
+    fork.join(20)
     if fork.exitcode is None:
         fork.kill()
     assert fork.exitcode == 0
