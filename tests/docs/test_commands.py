@@ -27,7 +27,6 @@ RUN_BY = {
     ('make lint',): '.ci/run',
     ('pip install', '-e'): 'Makefile',
     ('pip install', '--force-reinstall', '--no-deps'): 'Makefile',
-    ('sed s/imagenet_bs32/&_dali/',): 'tests/tools/test_dali.py::test_trains_and_tests',
     ('train.py',): 'tests/tools/test_train.py::test_train_kill_resume_test_strip',
     ('strip_side_branches.py',): f'{CONVERTERS}test_official_to_dhm_and_strip',
     ('official_to_dhm.py',): f'{CONVERTERS}test_official_to_dhm_and_strip',

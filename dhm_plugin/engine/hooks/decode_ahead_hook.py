@@ -74,7 +74,14 @@ class DecodedAhead:
         self.loader, self.preprocessor, self.batches = loader, preprocessor, batches
 
     def __getattr__(self, name: str) -> Any:
+        if name == 'loader':  # of a copy that is being made
+            raise AttributeError(name)
         return getattr(self.loader, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # SwitchRecipeHook, for one, sets the loader's.
+        own = name in ('loader', 'preprocessor', 'batches')
+        object.__setattr__(self if own else self.loader, name, value)
 
     def __len__(self) -> int:
         return len(self.loader)

@@ -1,6 +1,7 @@
 """DALI's decoding, cropping, resizing and flipping of batches, in the background."""
 
 import os
+import re
 import threading
 import weakref
 from collections.abc import Sequence
@@ -16,8 +17,9 @@ from ...datasets.transforms.load_image_from_file import unreadable
 # Batches at once: on a GPU one is read by its CPU while it decodes the other. On a CPU
 # one batch keeps all threads busy.
 _AT_ONCE = {'cpu': 1, 'gpu': 2}
-# In the message of what goes wrong there.
+# In the message of what goes wrong there, and of what no image is to blame for.
 _IN_DECODER = 'fn.decoders.'
+_OF_THE_MACHINE = re.compile('CUDA|memory|alloc', re.IGNORECASE)
 # Pipelines of another process, of which this one is a fork.
 _not_ours = []
 
@@ -68,6 +70,8 @@ class DaliDecoder:
             processes = int(os.environ.get('LOCAL_WORLD_SIZE', 1))
             num_threads = max(1, len(os.sched_getaffinity(0)) // processes)
         self._num_threads = num_threads
+        # Memory of what is decoded is this stream's: none that the network still reads.
+        self._stream = torch.cuda.Stream(self._gpu) if device == 'gpu' else None
         self._threads = ThreadPoolExecutor(_AT_ONCE[device], 'dali')
         self._pipelines: dict[int, Any] = {}  # of each thread
         weakref.finalize(self, _release, os.getpid(), self._pipelines)
@@ -91,17 +95,18 @@ class DaliDecoder:
         try:
             return self._run(images, samples)
         except RuntimeError as error:
-            if _IN_DECODER not in str(error):
-                raise
-        # DALI does not say which one.
-        alone = []
+            if _IN_DECODER in str(error) and not _OF_THE_MACHINE.search(str(error)):
+                self._name_one(images, samples)
+            raise
+
+    def _name_one(self, images: Sequence[bytes], samples: Sequence[DataSample]) -> None:
+        """Say which image cannot be decoded: DALI does not."""
         for image, sample in zip(images, samples):
             try:
-                alone.append(self._run([image], [sample]))
-            except RuntimeError:
-                reason = ValueError('DALI cannot decode it')
+                self._run([image], [sample])
+            except RuntimeError as error:
+                reason = RuntimeError(str(error).partition('Stacktrace')[0])
                 raise unreadable(sample.img_path, reason) from None
-        return torch.cat(alone)
 
     def _run(
         self, images: Sequence[bytes], samples: Sequence[DataSample]
@@ -182,9 +187,11 @@ class DaliDecoder:
             return torch.from_numpy(np.array(crops))
         from nvidia.dali.plugin.pytorch import feed_ndarray
 
-        images = torch.empty(crops.shape(), dtype=torch.uint8, device=self._gpu)
-        # Without a stream it waits until all is copied.
-        return feed_ndarray(crops, images)
+        with torch.cuda.stream(self._stream):
+            images = torch.empty(crops.shape(), dtype=torch.uint8, device=self._gpu)
+            feed_ndarray(crops, images, cuda_stream=self._stream)
+        self._stream.synchronize()
+        return images
 
 
 def _release(process: int, pipelines: dict) -> None:

@@ -1,3 +1,4 @@
+import copy
 import sys
 from types import SimpleNamespace
 from unittest import mock
@@ -75,6 +76,11 @@ def test_has_what_the_data_loader_has():
         assert getattr(ahead, name) is getattr(loader, name)
     with pytest.raises(AttributeError, match='no_such'):
         _ = ahead.no_such
+    ahead._iterator = 7  # as SwitchRecipeHook does
+    assert loader._iterator == 7
+    twin = copy.copy(ahead)
+    assert twin.loader is loader
+    assert len(twin) == 3
 
 
 def test_every_image_once_an_epoch_over_two_processes(tmp_path):

@@ -3,6 +3,7 @@ import gc
 import multiprocessing
 import pickle
 import sys
+import threading
 from io import BytesIO
 
 import numpy as np
@@ -199,11 +200,25 @@ def test_an_image_that_dali_cannot_decode_is_named(dali, paths, tmp_path):
     with pytest.raises(UnidentifiedImageError, match='broken'):
         VALIDATION[1](dict(img_path=str(path)))
     items = batch(VALIDATION[0], [paths[0], str(path), paths[1]])
-    expected = f'^the image {path} cannot be read: ValueError: DALI cannot decode it; '
+    expected = f'^the image {path} cannot be read: RuntimeError: .*[Ee]rror.*; mend it'
     with pytest.raises(UnidentifiedImageError, match=expected):
         dali(default_collate(items))
     # The next batch is not lost.
     assert dali(default_collate(items[:1]))['inputs'].shape == (1, 3, 224, 224)
+
+
+def test_a_full_gpu_blames_no_image(dali, paths, monkeypatch):
+    class Full:
+        def run(self, **inputs):
+            dali.decoder._pipelines[threading.get_ident()] = self
+            raise RuntimeError(
+                'Error in MIXED operator `nvidia.dali.fn.decoders.image_slice`:\n'
+                'CUDA allocation failed'
+            )
+
+    monkeypatch.setattr(dali.decoder, '_pipeline', lambda size: Full())
+    with pytest.raises(RuntimeError, match='CUDA allocation failed'):
+        dali(default_collate(batch(VALIDATION[0], paths[:2])))
 
 
 def test_other_errors_blame_no_image(dali, paths):
