@@ -72,6 +72,8 @@ setup(
             'onedl-mmcv>=2.3.6,<2.4',
             'opencv-python',
         ],
+        # Of the CUDA that PyTorch comes with; nvidia-dali-cuda120 for one of CUDA 12.
+        'dali': ['nvidia-dali-cuda130; sys_platform == "linux"'],
         'demo': ['scikit-learn', 'scipy', 'matplotlib'],
         'study': ['scipy', 'matplotlib'],
         'export': ['timm', 'onnx', 'onnxscript', 'onnxruntime'],

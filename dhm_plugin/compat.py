@@ -4,9 +4,9 @@ Elsewhere, our own classes allow for what other packages do:
 
 - ``ChannelsLastHook``: MMEngine wraps a network for several processes before any hook
   runs, and PyTorch's wrapper takes the layout of the weights from that moment.
-- ``BranchChartsHook``, ``CheckpointCheckHook``, ``ResumeHook`` and ``engine/loops``: what
-  they read of MMEngine's visualizer and runner has no public name; MMEngine's own hooks
-  and loops read the same of the runner.
+- ``BranchChartsHook``, ``CheckpointCheckHook``, ``DecodeAheadHook``, ``ResumeHook`` and
+  ``engine/loops``: what they read of MMEngine's visualizer and runner has no public name;
+  MMEngine's own hooks and loops read the same of the runner.
 - ``BFloat16OptimWrapper``: MMEngine's ``AmpOptimWrapper`` refuses CPUs, and PyTorch 2.6
   cannot tell whether a CPU computes in bfloat16.
 - ``DeferredRuntimeInfoHook``: MMEngine's ``RuntimeInfoHook`` waits for the GPU once a
@@ -19,6 +19,7 @@ Elsewhere, our own classes allow for what other packages do:
   statistics of norm layers count a batch twice, and ``torch.compile`` cannot follow what
   prevents it.
 - ``LoadReadableImage``: MMEngine drops the warnings of all processes but the first.
+- ``DaliDecoder``: DALI, where it ends, waits for its threads, which a fork does not have.
 - ``checkpoints/export``: PyTorch's exporter to ONNX warns about its own insides.
 """
 

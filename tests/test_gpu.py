@@ -8,13 +8,16 @@ import pytest
 import torch
 from mmengine import Config
 from mmengine.optim import AmpOptimWrapper
+from mmengine.runner import Runner
 from mmpretrain.structures import DataSample
 
 from benchmarks.step import REFERENCE, Step, switches
+from benchmarks.synthetic import write_jpegs
 from dhm_plugin import (
     BFloat16OptimWrapper,
     BranchAccuracy,
     CropFlipPreprocessor,
+    DaliPreprocessor,
     InMemoryDataset,
     MimickingLoss,
 )
@@ -123,6 +126,22 @@ def test_small_images_stay_on_the_gpu():
         torch.cuda.set_sync_debug_mode('default')
     assert batch['inputs'].is_cuda
     assert batch['data_samples'][0].gt_label.is_cuda
+
+
+def test_dali_decodes_on_the_gpu_what_it_does_on_the_cpu(tmp_path):
+    """But for the colours between pixels, which it interpolates otherwise."""
+    pytest.importorskip('nvidia.dali', reason="pip install 'dhm_plugin[dali]'")
+    write_jpegs(tmp_path, 40)
+    cfg = Config.fromfile(ROOT / 'configs/_base_/datasets/imagenet_bs32_dali.py')
+    loader = dict(cfg.train_dataloader, collate_fn=dict(type='default_collate'))
+    loader['dataset']['data_root'] = str(tmp_path)
+    preprocessors = {d: DaliPreprocessor(device=d).cuda() for d in ('cpu', 'gpu')}
+    for batch in Runner.build_dataloader(loader, seed=0):
+        ahead = {d: p.prefetch(batch) for d, p in preprocessors.items()}
+        images = {d: p(ahead[d])['inputs'] for d, p in preprocessors.items()}
+        assert all(each.is_cuda for each in images.values())
+        difference = (images['cpu'] - images['gpu']).abs()
+        assert difference.mean(dim=(1, 2, 3)).max() < 2
 
 
 def test_a_step_waits_for_nothing():

@@ -5,7 +5,9 @@ import warnings
 from pathlib import Path
 
 import torch
+from mmcv.transforms import LoadImageFromFile
 from mmengine import Config
+from mmpretrain.registry import TRANSFORMS
 
 from .image_shape import pipeline_of, preprocessor_of
 from .trained import TrainedNetwork
@@ -94,8 +96,9 @@ class _Logits(torch.nn.Module):
 def _channel_order(cfg: Config, in_channels: int) -> str:
     if in_channels == 1:
         return 'L'
-    loads = [str(step['type']) for step in pipeline_of(cfg.test_dataloader.dataset)]
+    steps = [step['type'] for step in pipeline_of(cfg.test_dataloader.dataset)]
+    kinds = [step if isinstance(step, type) else TRANSFORMS.get(step) for step in steps]
     # MMCV decodes to BGR; data sets that come as arrays, as CIFAR, are RGB.
-    decoded = any('LoadImage' in name for name in loads)
+    decoded = any(issubclass(kind, LoadImageFromFile) for kind in kinds)
     to_rgb = preprocessor_of(cfg).get('to_rgb', False)
     return 'RGB' if to_rgb == decoded else 'BGR'

@@ -9,13 +9,14 @@ import pytest
 import timm
 import torch
 import torchvision
+from mmengine import Config
 from mmpretrain.registry import MODELS
 from safetensors.torch import load_file
 
 from dhm_plugin.checkpoints import CheckpointError, read_state_dict
 from dhm_plugin.checkpoints.export import FORMATS, export
 from dhm_plugin.checkpoints.export import export as export_function
-from dhm_plugin.checkpoints.export.to_onnx import run_onnx
+from dhm_plugin.checkpoints.export.to_onnx import _channel_order, run_onnx
 from families import config_of, plain_config_of
 from paths import ROOT, full_disk
 
@@ -128,6 +129,15 @@ def test_onnx(trained, tmp_path):
     assert metadata['channel_order'] == 'RGB'
     assert metadata['image_size'] == '224'
     assert json.loads(metadata['classes']) == ['tench', 'goldfish']
+
+
+@pytest.mark.parametrize('data', ['imagenet_bs32', 'imagenet_bs32_dali'])
+def test_the_order_of_channels_is_the_networks(data):
+    cfg = Config.fromfile(DHM)
+    cfg.merge_from_dict(Config.fromfile(CONFIGS / f'_base_/datasets/{data}.py').to_dict())
+    assert _channel_order(cfg, 3) == 'RGB'
+    cfg.data_preprocessor.to_rgb = False
+    assert _channel_order(cfg, 3) == 'BGR'
 
 
 def test_onnx_of_grey_images(small, tmp_path):
