@@ -33,6 +33,17 @@ def _plain_config_texts():
         yield
 
 
+@pytest.fixture(scope='session', autouse=True)
+def _ends_workers_soon():
+    """Wait less for the workers of a runner that is collected as garbage.
+
+    Their queues are collected first: PyTorch tells them in vain to end, and kills each
+    after five seconds. A process that ends does not wait.
+    """
+    with mock.patch('torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL', 0.1):
+        yield
+
+
 def as_it_is(text, **style):
     return text, False
 
