@@ -134,6 +134,27 @@ def test_skips_and_counts_what_cannot_be_read(save, tmp_path):
     assert transform(dict(img_path=save(PHOTOS[0])))['img'].shape == (224, 224, 3)
 
 
+def test_flips_half_of_the_images(save):
+    path = save(PHOTOS[0])
+    flipping, never = (LoadRandomResizedCrop(224, flip_prob=prob) for prob in (0.5, 0))
+    flipped = []
+    for seed in range(64):
+        results = []
+        for transform in (flipping, never):
+            np.random.seed(seed)
+            results.append(transform(dict(img_path=path)))
+        expected = results[1]['img'][:, :: -1 if results[0]['flip'] else 1]
+        assert np.array_equal(results[0]['img'], expected)
+        flipped.append(results[0]['flip'])
+    assert 16 < sum(flipped) < 48
+    assert not results[1]['flip']
+
+
+def test_refuses_what_is_no_probability():
+    with pytest.raises(ValueError, match='flip_prob=2; it must be from 0 to 1'):
+        LoadRandomResizedCrop(224, flip_prob=2)
+
+
 def test_from_a_config_in_any_size(save):
     config = dict(type='LoadRandomResizedCrop', scale=(48, 64), crop_ratio_range=(0.5, 1))
     transform = TRANSFORMS.build(config)
