@@ -2,6 +2,7 @@
 
 from .digits import Digits
 from .in_memory import InMemoryDataset
+from .packed import PackedBackend, PackedImageNet
 from .part_sampler import InfinitePartSampler
 from .transforms import LoadImageFromFile, LoadRandomResizedCrop, LoadReadableImage
 
@@ -12,4 +13,6 @@ __all__ = [
     'LoadImageFromFile',
     'LoadRandomResizedCrop',
     'LoadReadableImage',
+    'PackedBackend',
+    'PackedImageNet',
 ]

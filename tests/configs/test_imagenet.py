@@ -110,3 +110,18 @@ def test_validation_images_are_torchvisions(tmp_path):
         ]
     )(Image.open(path))
     torch.testing.assert_close(ours, reference, rtol=0, atol=1e-5)
+
+
+@pytest.mark.one_stack
+def test_packed_images_change_nothing_but_the_data_set(tmp_path):
+    for path in (path_of(depth, m) for depth in BLOCKS for m in ('plain', 'dhm')):
+        stock = Config.fromfile(path)
+        text = path.read_text().replace('imagenet_bs32.py', 'imagenet_bs32_packed.py')
+        (tmp_path / path.name).write_text(text.replace('../', f'{CONFIGS}/'))
+        packed = Config.fromfile(tmp_path / path.name)
+        for name in ('train', 'val', 'test'):
+            dataset = packed[f'{name}_dataloader'].dataset
+            assert dataset.type == 'PackedImageNet'
+            assert dataset.data_root == 'data/imagenet/packed'
+            dataset.update(type='ImageNet', data_root='data/imagenet')
+        assert packed.to_dict() == stock.to_dict()

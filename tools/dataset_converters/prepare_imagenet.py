@@ -1,0 +1,90 @@
+#!/usr/bin/env python
+"""Bring ImageNet from its three archives to the folder that the configs read.
+
+With --pack its images are written once more, into few large files, which
+_base_/datasets/imagenet_bs32_packed.py reads. A folder that others have prepared is
+packed if it is given as both. Killed and started again, it goes on.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / 'analysis_tools'))
+sys.path.append(str(Path(__file__).parent))
+
+from mmpretrain.datasets import ImageNet
+
+from dhm_plugin.folder_lock import FolderInUse, folder_lock
+from imagenet_archives import unpack
+from packing import pack
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        'tars',
+        type=Path,
+        help='folder with ILSVRC2012_img_train.tar, ILSVRC2012_img_val.tar and '
+        'ILSVRC2012_devkit_t12.tar.gz; the validation images may lie in its folder val',
+    )
+    parser.add_argument('out', nargs='?', type=Path, default=Path('data/imagenet'))
+    parser.add_argument(
+        '--subset', type=int, metavar='N', help='take the first N classes only'
+    )
+    parser.add_argument('--pack', action='store_true', help='write packed images too')
+    parser.add_argument('--packed', type=Path, help='where to; default: OUT/packed')
+    parser.add_argument(
+        '--edge',
+        type=int,
+        default=400,
+        help='shrink packed training images to this short edge; default: 400',
+    )
+    parser.add_argument(
+        '--quality', type=int, default=90, help='of what is shrunk; default: 90'
+    )
+    parser.add_argument(
+        '--jobs',
+        type=int,
+        default=len(os.sched_getaffinity(0)),
+        help='processes that pack; default: one a core',
+    )
+    args = parser.parse_args()
+    if args.edge < 1 or not 1 <= args.quality <= 100 or args.jobs < 1:
+        parser.error('--edge and --jobs must be at least 1, --quality 1 to 100')
+    return args
+
+
+def main() -> None:
+    """Check, unpack, look whether MMPretrain reads it, and pack."""
+    args = parse_args()
+    try:
+        with folder_lock(args.out):
+            if not args.tars.exists() or not args.tars.samefile(args.out):
+                unpack(args.tars, args.out, args.subset)
+            names = args.out / 'classes.txt'
+            classes = str(names) if names.exists() else None
+            train, val = (
+                ImageNet(str(args.out), split, classes=classes)
+                for split in ('train', 'val')
+            )
+            print(
+                f'{args.out}: {len(train)} training and {len(val)} validation images of '
+                f'{len(train.CLASSES)} classes'
+            )
+            if args.pack:
+                folder = args.packed or args.out / 'packed'
+                with folder_lock(folder):
+                    print(
+                        pack(train, 'train', folder, args.edge, args.quality, args.jobs)
+                    )
+                    # Shrunk once more, they would give another accuracy.
+                    print(pack(val, 'val', folder, None, None, args.jobs))
+    except (FolderInUse, OSError, ValueError, AssertionError) as error:
+        sys.exit(f'prepare_imagenet.py: {error}')
+
+
+if __name__ == '__main__':
+    main()
