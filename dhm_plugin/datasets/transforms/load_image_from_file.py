@@ -50,12 +50,7 @@ class LoadImageFromFile(transforms.LoadImageFromFile):
         except Exception as error:
             if self.ignore_empty:
                 return None
-            # In one line: a worker process sends it with its traceback before it.
-            reason = ' '.join(f'{type(error).__name__}: {error}'.split())
-            raise UnidentifiedImageError(
-                f'the image {path} cannot be read: {reason}; mend it, or take it out of '
-                'the data set'
-            ) from None
+            raise unreadable(path, error) from None
 
     def load(self, results: dict) -> dict:
         """Load ``results['img_path']``, whatever it raises."""
@@ -72,6 +67,24 @@ class LoadImageFromFile(transforms.LoadImageFromFile):
             client = fileio.FileClient.infer_client(self.file_client_args, path)
             return client.get(path)
         return fileio.get(path, backend_args=self.backend_args)
+
+
+def unreadable(path: str, error: Exception) -> UnidentifiedImageError:
+    """Give the error that names an image that cannot be read.
+
+    Args:
+        path (str): Of its file.
+        error (Exception): Why it cannot.
+
+    Returns:
+        PIL.UnidentifiedImageError: Its message is one line.
+    """
+    # In one line: a worker process sends it with its traceback before it.
+    reason = ' '.join(f'{type(error).__name__}: {error}'.split())
+    return UnidentifiedImageError(
+        f'the image {path} cannot be read: {reason}; mend it, or take it out of the data '
+        'set'
+    )
 
 
 def decode(

@@ -6,6 +6,7 @@ from .channels_last_hook import ChannelsLastHook
 from .checkpoint_check_hook import CheckpointCheckHook
 from .compile_hook import CompileHook
 from .consistency_hook import ConsistencyHook
+from .decode_ahead_hook import DecodeAheadHook
 from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
 from .due_validation_hook import DueValidationHook
 from .end_with_launcher_hook import EndWithLauncherHook
@@ -24,6 +25,7 @@ __all__ = [
     'CheckpointCheckHook',
     'CompileHook',
     'ConsistencyHook',
+    'DecodeAheadHook',
     'DeferredRuntimeInfoHook',
     'DueValidationHook',
     'EndWithLauncherHook',

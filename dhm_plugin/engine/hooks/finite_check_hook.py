@@ -245,6 +245,8 @@ def _on_images(iteration: _Iteration) -> str:
 def _finite_images(batch: Any) -> tuple[torch.Tensor | None, Sequence]:
     """Tell which images are finite, and give their data samples; None of bytes."""
     images = batch.get('inputs', ()) if isinstance(batch, dict) else ()
+    if len(images) and isinstance(images[0], bytes):  # DaliPreprocessor's
+        return None, ()
     if len(images) and images[0].ndim == 4:  # InMemoryDataset's
         images = images[0]
     if not len(images) or not torch.is_floating_point(images[0]):

@@ -5,9 +5,10 @@ from mmengine.runner import Runner
 from mmpretrain.models import ImageClassifier
 from torch import nn
 
-from ...models import DHMClassifier
+from ...models import DaliPreprocessor, DHMClassifier
 from ..utils import network_of
 from .checkpoint_check_hook import CheckpointCheckHook
+from .decode_ahead_hook import DecodeAheadHook
 from .due_validation_hook import DueValidationHook
 from .end_with_launcher_hook import EndWithLauncherHook
 from .finite_check_hook import FiniteCheckHook
@@ -20,11 +21,12 @@ from .work_dir_lock_hook import WorkDirLockHook
 STOCK_TO_OURS = {CheckpointHook: WholeCheckpointHook}
 
 # Without them something of a training would be lost, or something wrong would train or be
-# tested unseen. By the network that needs them.
+# tested unseen. By the network, or its data preprocessor, that needs them.
 _ALWAYS = {
     nn.Module: (WorkDirLockHook, ResumeHook, DueValidationHook, EndWithLauncherHook),
     ImageClassifier: (FiniteCheckHook,),
     DHMClassifier: (LabelCheckHook, CheckpointCheckHook),
+    DaliPreprocessor: (DecodeAheadHook,),
 }
 
 
@@ -38,11 +40,12 @@ def missing_hooks(runner: Runner) -> list[Hook]:
         list[Hook]: Those that its network needs, unless they are there.
     """
     network = network_of(runner)
+    parts = network, getattr(network, 'data_preprocessor', None)
     there = {type(hook) for hook in runner.hooks}
     needed = [
         kind
-        for of_network, kinds in _ALWAYS.items()
-        if isinstance(network, of_network)
+        for owner, kinds in _ALWAYS.items()
+        if any(isinstance(part, owner) for part in parts)
         for kind in kinds
     ]
     return [kind() for kind in needed if kind not in there]

@@ -2,5 +2,6 @@
 
 from .batch_preprocessor import BatchPreprocessor
 from .crop_flip_preprocessor import CropFlipPreprocessor
+from .dali_preprocessor import DaliPreprocessor
 
-__all__ = ['BatchPreprocessor', 'CropFlipPreprocessor']
+__all__ = ['BatchPreprocessor', 'CropFlipPreprocessor', 'DaliPreprocessor']
