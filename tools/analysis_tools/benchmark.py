@@ -7,6 +7,8 @@ import shlex
 import sys
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parents[1] / 'dataset_converters'))
+
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
@@ -17,7 +19,8 @@ HELP = {
     'step': 'a training step with each switch of the configs, against none; time '
     'against arithmetic for plain, DSL, DHM, and DHM with dynamic forking',
     'train': 'tools/train.py from end to end against the bare loop of the same steps',
-    'loader': "the data pipeline against torchvision's, or MMPretrain's",
+    'loader': 'the data pipeline, from files, from packed images and with DALI, against '
+    "torchvision's, or MMPretrain's",
     'infer': 'DHM without its side branches against the plain network',
 }
 DEFAULT = 'dhm/resnet18_dhm_8xb32_in1k.py'

@@ -50,18 +50,24 @@ class DecodeAheadHook(Hook):
         _ = preprocessor.decoder  # now, not at the first batch, it says what is missing
         for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
             if isinstance(loop, BaseLoop) and not isinstance(
-                loop.dataloader, _DecodedAhead
+                loop.dataloader, DecodedAhead
             ):
-                loop.dataloader = _DecodedAhead(
+                loop.dataloader = DecodedAhead(
                     loop.dataloader, preprocessor, self.batches
                 )
 
 
-class _DecodedAhead:
-    """A data loader, some of whose batches are being decoded already."""
+class DecodedAhead:
+    """A data loader, some of whose batches are being decoded already.
+
+    Args:
+        loader (DataLoader): Gives batches of what :class:`PackEncodedInputs` packs.
+        preprocessor (DaliPreprocessor): Decodes them.
+        batches (int): How many to decode ahead. Defaults to 2.
+    """
 
     def __init__(
-        self, loader: DataLoader, preprocessor: DaliPreprocessor, batches: int
+        self, loader: DataLoader, preprocessor: DaliPreprocessor, batches: int = 2
     ) -> None:
         self.loader, self.preprocessor, self.batches = loader, preprocessor, batches
 

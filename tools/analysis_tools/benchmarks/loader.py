@@ -3,31 +3,49 @@
 import copy
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+from mmpretrain.datasets import ImageNet
 from mmpretrain.registry import MODELS
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
+from dhm_plugin import DaliPreprocessor
 from dhm_plugin.checkpoints.export.config import load_config, type_name
 from dhm_plugin.checkpoints.export.image_shape import image_shape, preprocessor_of
+from dhm_plugin.engine.hooks.decode_ahead_hook import DecodedAhead
+from dhm_plugin.hub import find_root
+from dhm_plugin.models.data_preprocessors.dali_decoder import import_dali
+from packing import pack
+from progress import track
 
+from . import memory
 from .synthetic import write_jpegs
-from .timing import in_turns
+from .timing import Times, in_turns
 
 JPEGS = 1000
+# Of which the memory is measured.
+FEW_JPEGS = 200
 SMALL_IMAGES = 10000
+# Short edges, in pixels, and quality of packed images.
+EDGES = (400, 256)
+QUALITY = 90
 STOCK_PREPROCESSOR = 'ClsDataPreprocessor'
+DALI = 'configs/_base_/datasets/imagenet_bs32_dali.py'
 
 
 def measure(path: str | Path, repeats: int = 7) -> list[dict]:
     """Time epochs of the config's training data, preprocessed, and of references.
 
-    Every one may use all cores of this machine.
+    Every one may use all cores of this machine. The memory is that of all its processes,
+    at its peak in 20 epochs of fewer images.
 
     Args:
         path (str | Path): A config of ImageNet, or of small images.
@@ -37,14 +55,27 @@ def measure(path: str | Path, repeats: int = 7) -> list[dict]:
         list[dict]: Rows of a table; the first is the reference.
     """
     cfg = load_config(path)
+    if type_name(cfg.train_dataloader.dataset.type) == 'InMemoryDataset':
+        times = in_turns(_small_images(cfg), repeats, what='epoch of images')
+        return _rows(times, SMALL_IMAGES)
     with tempfile.TemporaryDirectory() as folder:
-        if type_name(cfg.train_dataloader.dataset.type) == 'InMemoryDataset':
-            number, epochs = SMALL_IMAGES, _small_images(cfg)
-        else:
-            write_jpegs(Path(folder), JPEGS)
-            number, epochs = JPEGS, _files(cfg, Path(folder))
+        ways = _files(cfg, Path(folder) / 'few', FEW_JPEGS)
+        taken = {
+            name: memory.measure(way)
+            for name, way in track(list(ways.items()), 'memory', itemgetter(0))
+        }
+        ways = _files(cfg, Path(folder), JPEGS)
+        epochs = {name: way() for name, way in ways.items()}
         times = in_turns(epochs, repeats, what='epoch of images')
         del epochs  # and with them the workers that read the folder
+    rows = _rows(times, JPEGS)
+    for row, memory_taken in zip(rows, taken.values()):
+        row['memory, MiB'] = memory_taken.peak
+        row['last 5 of 20 epochs / first'] = memory_taken.growth
+    return rows
+
+
+def _rows(times: dict[str, Times], number: int) -> list[dict]:
     reference = next(iter(times))
     return [
         {
@@ -57,12 +88,75 @@ def measure(path: str | Path, repeats: int = 7) -> list[dict]:
     ]
 
 
-def _files(cfg: Config, folder: Path) -> dict[str, Callable]:
-    """Give epochs of JPEGs: torchvision's, MMPretrain's with OpenCV, and ours."""
-    size = image_shape(cfg)[1:]
+def _files(cfg: Config, folder: Path, number: int) -> dict[str, Callable]:
+    """Write JPEGs, and give what makes epochs of them.
+
+    Returns:
+        dict: Of torchvision, MMPretrain with OpenCV and ours; then ours and DALI from
+        packed images. All can be pickled.
+    """
+    write_jpegs(folder, number)
+    size, preprocessor = image_shape(cfg)[1:], preprocessor_of(cfg)
+    files = copy.deepcopy(cfg)
+    files.train_dataloader.dataset.data_root = str(folder)
+    stock = copy.deepcopy(files)
+    stock.train_dataloader.dataset.pipeline = [
+        dict(type='LoadImageFromFile'),
+        dict(type='RandomResizedCrop', scale=size),
+        dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+        dict(type='PackInputs'),
+    ]
+    stock.data_preprocessor = _stock(preprocessor)
+    configs = {'MMPretrain, OpenCV': stock, 'ours': files}
+    if _dali_is_there():
+        configs['DALI'] = _with_dali(files)
+    for edge in EDGES:
+        packed = folder / f'packed{edge}'
+        images = ImageNet(str(folder), 'train')
+        pack(images, 'train', packed, edge, QUALITY, _cores())
+        for name in ('ours', 'DALI'):
+            if name in configs:
+                configs[f'{name}, packed at {edge}'] = _with_packed(configs[name], packed)
+    batch_size = cfg.train_dataloader.batch_size
     mean, std = (
-        [number / 255 for number in preprocessor_of(cfg)[key]] for key in ('mean', 'std')
+        [number / 255 for number in preprocessor[key]] for key in ('mean', 'std')
     )
+    return {
+        'torchvision': partial(_torchvision, folder, size, mean, std, batch_size),
+        **{name: partial(_epoch, config, True) for name, config in configs.items()},
+    }
+
+
+def _dali_is_there() -> bool:
+    try:
+        import_dali()
+    except ImportError:
+        return False
+    return True
+
+
+def _with_dali(cfg: Config) -> Config:
+    """Put DALI in the place of the config's own pipeline."""
+    cfg = copy.deepcopy(cfg)
+    base = Config.fromfile(find_root() / DALI)
+    device = 'gpu' if torch.cuda.is_available() else 'cpu'
+    cfg.model.pop('data_preprocessor', None)
+    cfg.data_preprocessor = {**base.data_preprocessor, 'device': device}
+    cfg.train_dataloader.dataset.pipeline = base.train_dataloader.dataset.pipeline
+    return cfg
+
+
+def _with_packed(cfg: Config, folder: Path) -> Config:
+    """Let a config read packed images, as ``imagenet_bs32_packed.py`` does."""
+    cfg = copy.deepcopy(cfg)
+    cfg.train_dataloader.dataset.update(type='PackedImageNet', data_root=str(folder))
+    return cfg
+
+
+def _torchvision(
+    folder: Path, size: Sequence[int], mean: list, std: list, batch_size: int
+) -> Callable[[], None]:
+    """Give an epoch of ``ImageFolder``, cropped, flipped and normalized."""
     dataset = datasets.ImageFolder(
         folder / 'train',
         transforms.Compose(
@@ -74,27 +168,14 @@ def _files(cfg: Config, folder: Path) -> dict[str, Callable]:
             ]
         ),
     )
-    loader = DataLoader(
-        dataset,
-        cfg.train_dataloader.batch_size,
-        shuffle=True,
-        num_workers=_cores(),
-        persistent_workers=True,
-    )
-    cfg.train_dataloader.dataset.data_root = str(folder)
-    stock = copy.deepcopy(cfg)
-    stock.train_dataloader.dataset.pipeline = [
-        dict(type='LoadImageFromFile'),
-        dict(type='RandomResizedCrop', scale=size),
-        dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-        dict(type='PackInputs'),
-    ]
-    stock.data_preprocessor = _stock(preprocessor_of(cfg))
-    return {
-        'torchvision': lambda: [images.sum() for images, _ in loader],
-        'MMPretrain, OpenCV': _epoch(stock, workers=True),
-        'ours': _epoch(cfg, workers=True),
-    }
+    workers = dict(num_workers=_cores(), persistent_workers=True)
+    loader = DataLoader(dataset, batch_size, shuffle=True, **workers)
+
+    def run() -> None:
+        for images, _ in loader:
+            images.sum()
+
+    return run
 
 
 def _small_images(cfg: Config) -> dict[str, Callable]:
@@ -131,6 +212,7 @@ def _stock(preprocessor: dict) -> dict:
 
 def _epoch(cfg: Config, workers: bool) -> Callable[[], None]:
     """Give an epoch of a config's training data, up to what enters the network."""
+    init_default_scope('mmpretrain')  # for a process of its own
     config = {'collate_fn': dict(type='default_collate'), **cfg.train_dataloader}
     if workers:
         config.update(num_workers=_cores(), persistent_workers=True)
@@ -139,6 +221,8 @@ def _epoch(cfg: Config, workers: bool) -> Callable[[], None]:
     preprocessor = MODELS.build({'type': STOCK_PREPROCESSOR, **preprocessor_of(cfg)})
     if torch.cuda.is_available():
         preprocessor = preprocessor.cuda()
+    if isinstance(preprocessor, DaliPreprocessor):
+        loader = DecodedAhead(loader, preprocessor)
 
     def run() -> None:
         for batch in loader:
