@@ -18,6 +18,7 @@ COMPARE = (
 )
 BENCHMARK = 'tests/tools/analysis_tools/test_benchmark.py::test_table_and_json'
 STEP = 'tests/tools/analysis_tools/benchmarks/test_step.py::test_every_switch_trains'
+PREPARE = 'tests/tools/dataset_converters/test_prepare_imagenet.py::'
 CONVERTERS = 'tests/tools/model_converters/test_model_converters.py::'
 # Who runs it, by what is run and its options: a test, or a file that is run.
 RUN_BY = {
@@ -38,6 +39,13 @@ RUN_BY = {
     ('prepare_fashion_mnist.py',): (
         'tests/tools/dataset_converters/test_prepare_fashion_mnist.py'
         '::test_configs_find_what_it_writes'
+    ),
+    ('prepare_imagenet.py',): f'{PREPARE}test_a_config_reads_what_it_writes',
+    ('prepare_imagenet.py', '--subset'): (
+        f'{PREPARE}test_a_subset_has_the_first_classes_and_their_names'
+    ),
+    ('prepare_imagenet.py', '--pack'): (
+        'tests/tools/test_packed.py::test_from_the_archives_to_a_tested_checkpoint'
     ),
     ('plot_branches.py', '--out'): (
         'tests/tools/analysis_tools/test_plot_branches.py::test_draws'

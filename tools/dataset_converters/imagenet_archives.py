@@ -15,7 +15,7 @@ import mat4py
 from mmpretrain.datasets.categories import IMAGENET_CATEGORIES
 from torchvision.datasets.imagenet import ARCHIVE_META
 
-from dhm_plugin.checkpoints.files import written_at_once
+from dhm_plugin.checkpoints.files import remove_unfinished, written_at_once
 from progress import Progress
 
 STATE = '.prepared.json'
@@ -59,6 +59,8 @@ def unpack(tars: Path, out: Path, subset: int | None = None) -> None:
     if {'train', 'val'} <= {*state.done}:
         return
     paths = _found(tars)
+    for folder in (out, out / 'meta'):
+        remove_unfinished(folder, '*')
     state.write()
     _check(paths, state)
     wnid_of, truth = read_devkit(paths['devkit'])

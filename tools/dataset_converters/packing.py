@@ -85,7 +85,7 @@ def pack(
     if split == 'train':
         np.random.default_rng(SEED).shuffle(order)
     settings = _settings(sources, dataset.CLASSES, order, split, folder, edge, quality)
-    remove_unfinished(folder, f'{split}-*')
+    remove_unfinished(folder, f'{split}*')
     tasks = {
         number: [sources[i] for i in part]
         for number, part in enumerate(np.array_split(order, settings['shards']))

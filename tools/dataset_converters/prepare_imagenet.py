@@ -16,7 +16,7 @@ sys.path.append(str(Path(__file__).parent))
 
 from mmpretrain.datasets import ImageNet
 
-from dhm_plugin.folder_lock import FolderInUse, folder_lock
+from dhm_plugin.folder_lock import folder_lock
 from imagenet_archives import unpack
 from packing import pack
 
@@ -48,7 +48,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--jobs',
         type=int,
-        default=len(os.sched_getaffinity(0)),
+        default=os.cpu_count(),
         help='processes that pack; default: one a core',
     )
     args = parser.parse_args()
@@ -82,7 +82,7 @@ def main() -> None:
                     )
                     # Shrunk once more, they would give another accuracy.
                     print(pack(val, 'val', folder, None, None, args.jobs))
-    except (FolderInUse, OSError, ValueError, AssertionError) as error:
+    except (OSError, RuntimeError, ValueError, AssertionError) as error:
         sys.exit(f'prepare_imagenet.py: {error}')
 
 

@@ -164,7 +164,8 @@ def test_goes_on_where_it_was_killed(out, tars, inline, monkeypatch):
     os.truncate(shards[1], 600)
     shards[2].with_suffix('.npz').unlink()
     os.truncate(shards[3].with_suffix('.npz'), 70)
-    (packed / f'.{shards[4].stem}.abc.unfinished.tar').touch()
+    for name in (f'{shards[4].stem}.a.unfinished.tar', 'train.b.unfinished.json'):
+        (packed / f'.{name}').touch()
     # The archives are not needed any more.
     shutil.rmtree(tars.folder)
     options = ('--pack', '--edge', 30, '--jobs', 1)
@@ -277,3 +278,16 @@ def test_a_full_disk_ends_in_one_line(inline, tars, tmp_path, monkeypatch):
     assert f'prepare_imagenet.py: {path}: cannot be written: [Errno 27]' in text
     names = {file.name for file in path.parent.iterdir()}
     assert names == {'.lock', 'train.json'}
+
+
+def test_dali_reads_the_shards(out):
+    dali = pytest.importorskip('nvidia.dali', reason='DALI is not installed')
+    shards = [str(path) for path in sorted((out / 'packed').glob('train-*.tar'))]
+    pipeline = dali.Pipeline(batch_size=20, num_threads=1, device_id=None)
+    with pipeline:
+        reader = dali.fn.readers.webdataset(paths=shards, ext=['JPEG'])
+        pipeline.set_outputs(reader[0] if isinstance(reader, list) else reader)
+    pipeline.build()
+    (batch,) = pipeline.run()
+    found = sorted(np.array(batch[i]).tobytes() for i in range(20))
+    assert found == sorted(contents(PackedImageNet(str(out / 'packed'))))

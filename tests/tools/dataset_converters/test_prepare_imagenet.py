@@ -15,6 +15,7 @@ from torchvision.datasets import ImageNet
 
 import imagenet_archives
 from imagenet_archives import ArchiveError, unpack
+from pages import blocks
 from paths import ROOT, full_disk
 from small_imagenet import (
     NUMBERS,
@@ -107,8 +108,15 @@ def test_a_subset_has_the_first_classes_and_their_names(inline, tars, tmp_path):
     text = inline(PREPARE, tars.folder, out, '--subset', 3)
     assert 'out: 12 training and 5 validation images of 3 classes' in text
     assert images_below(out) == expected(classes=3)
-    dataset = CustomDataset(str(out / 'val'), classes=str(out / 'classes.txt'))
-    assert dataset.CLASSES == IMAGENET_CATEGORIES[:3]
+    block = blocks(ROOT / 'docs/imagenet.md', 'python')[0]
+    block = block.replace("'../", f"'{ROOT}/configs/")
+    config = tmp_path / 'subset.py'
+    config.write_text(block.replace('data/imagenet100', str(out)))
+    cfg = Config.fromfile(config)
+    for name, images in (('train', 12), ('val', 5), ('test', 5)):
+        dataset = DATASETS.build(cfg[f'{name}_dataloader'].dataset)
+        assert len(dataset) == images
+        assert dataset.CLASSES == IMAGENET_CATEGORIES[:3]
     text = inline(PREPARE, tars.folder, out, code=1)
     assert f'{out}: is prepared with --subset 3; take the same' in text
     for number in (0, 1001):
