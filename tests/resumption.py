@@ -26,8 +26,8 @@ class NoiseImages(BaseDataset):
 
     METAINFO = dict(classes=tuple('0123456789'))
 
-    def __init__(self, folder=None, images=14, **kwargs):
-        self.folder, self.images = folder, images
+    def __init__(self, folder=None, images=14, suffix='png', **kwargs):
+        self.folder, self.images, self.suffix = folder, images, suffix
         super().__init__(serialize_data=False, **kwargs)
 
     def load_data_list(self):
@@ -37,7 +37,7 @@ class NoiseImages(BaseDataset):
             image = rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)
             infos.append(dict(img=image, gt_label=i % 10, img_shape=(12, 12)))
             if self.folder is not None:
-                path = f'{self.folder}/{i}.png'
+                path = f'{self.folder}/{i}.{self.suffix}'
                 Image.fromarray(image).save(path)
                 infos[-1] = dict(img_path=path, gt_label=i % 10)
         return infos
@@ -52,6 +52,10 @@ STOCK = [
 CROP = [
     dict(type='LoadRandomResizedCrop', scale=8, flip_prob=0.5),
     dict(type='PackInputs'),
+]
+ENCODED = [
+    dict(type='LoadEncodedRandomResizedCrop', scale=8),
+    dict(type='PackEncodedInputs'),
 ]
 DROPOUT = dict(type='StackedLinearClsHead', mid_channels=[8], dropout_rate=0.5)
 MIXED = [dict(type='Mixup', alpha=1.0), dict(type='CutMix', alpha=1.0)]

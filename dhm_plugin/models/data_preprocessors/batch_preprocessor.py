@@ -74,10 +74,10 @@ class BatchPreprocessor(ClsDataPreprocessor):
             return self._normalized(inputs)
         return [self._normalized(image) for image in inputs]
 
-    def _normalized(self, images: torch.Tensor) -> torch.Tensor:
-        """Turn uint8 (..., C, H, W) into float32."""
+    def _normalized(self, images: torch.Tensor, rgb: bool = False) -> torch.Tensor:
+        """Turn uint8 (..., C, H, W), BGR unless ``rgb``, into float32."""
         images = images.to(self.device, non_blocking=True)
-        if self.swap_channels and images.size(-3) == 3:
+        if self.swap_channels != rgb and images.size(-3) == 3:
             images = images.flip(-3)
         if self.mean is None:
             return images.float()

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -15,6 +16,10 @@ from ...datasets.transforms.load_image_from_file import unreadable
 # Batches at once: on a GPU one is read by its CPU while it decodes the other. On a CPU
 # one batch keeps all threads busy.
 _AT_ONCE = {'cpu': 1, 'gpu': 2}
+# In the message of what goes wrong there.
+_IN_DECODER = 'fn.decoders.'
+# Pipelines of another process, of which this one is a fork.
+_not_ours = []
 
 
 def import_dali() -> Any:
@@ -64,7 +69,8 @@ class DaliDecoder:
             num_threads = max(1, len(os.sched_getaffinity(0)) // processes)
         self._num_threads = num_threads
         self._threads = ThreadPoolExecutor(_AT_ONCE[device], 'dali')
-        self._own = threading.local()  # each thread has its pipeline
+        self._pipelines: dict[int, Any] = {}  # of each thread
+        weakref.finalize(self, _release, os.getpid(), self._pipelines)
 
     def submit(self, images: Sequence[bytes], samples: Sequence[DataSample]) -> Future:
         """Begin to decode a batch.
@@ -74,7 +80,7 @@ class DaliDecoder:
             samples (Sequence[DataSample]): With what :class:`PackEncodedInputs` packs.
 
         Returns:
-            Future: Its result is uint8 (N, 3, H, W), BGR, on the device; or it raises
+            Future: Its result is uint8 (N, 3, H, W), RGB, on the device; or it raises
             ``PIL.UnidentifiedImageError``, which names an image that DALI cannot decode.
         """
         return self._threads.submit(self._decode, images, samples)
@@ -84,15 +90,18 @@ class DaliDecoder:
     ) -> torch.Tensor:
         try:
             return self._run(images, samples)
-        except RuntimeError:
-            # DALI does not tell which; the pipeline is of no use any more.
-            self._own.pipeline = None
-            for image, sample in zip(images, samples):
-                try:
-                    self._run([image], [sample])
-                except RuntimeError as error:
-                    raise unreadable(sample.img_path, error) from None
-            raise
+        except RuntimeError as error:
+            if _IN_DECODER not in str(error):
+                raise
+        # DALI does not say which one.
+        alone = []
+        for image, sample in zip(images, samples):
+            try:
+                alone.append(self._run([image], [sample]))
+            except RuntimeError:
+                reason = ValueError('DALI cannot decode it')
+                raise unreadable(sample.img_path, reason) from None
+        return torch.cat(alone)
 
     def _run(
         self, images: Sequence[bytes], samples: Sequence[DataSample]
@@ -101,7 +110,7 @@ class DaliDecoder:
         window = np.array([sample.window for sample in samples])
         decoded = np.array([sample.decoded for sample in samples], np.int32)
         begin, end = decoded[:, :2], decoded[:, 2:]
-        (crops,) = pipeline.run(
+        inputs = dict(
             content=[np.frombuffer(image, np.uint8) for image in images],
             begin=np.ascontiguousarray(begin),
             shape=end - begin,
@@ -110,11 +119,17 @@ class DaliDecoder:
             size=np.array([sample.img_shape for sample in samples], np.float32),
             flip=np.array([sample.flip for sample in samples], np.int32),
         )
+        try:
+            (crops,) = pipeline.run(**inputs)
+        except RuntimeError:
+            # It is of no use after an error.
+            del self._pipelines[threading.get_ident()]
+            raise
         return self._to_torch(crops.as_tensor())
 
     def _pipeline(self, size: int) -> Any:
         """Give this thread's pipeline for so many images."""
-        pipeline = getattr(self._own, 'pipeline', None)
+        pipeline = self._pipelines.get(threading.get_ident())
         if pipeline is None or pipeline.max_batch_size < size:
             pipeline = self._dali.Pipeline(
                 batch_size=size,
@@ -125,7 +140,7 @@ class DaliDecoder:
             )
             with pipeline:
                 pipeline.set_outputs(self._crops())
-            self._own.pipeline = pipeline
+            self._pipelines[threading.get_ident()] = pipeline
         return pipeline
 
     def _crops(self) -> Any:
@@ -142,7 +157,7 @@ class DaliDecoder:
             axis_names='HW',
             normalized_anchor=False,
             normalized_shape=False,
-            output_type=types.BGR,
+            output_type=types.RGB,  # BGR would take a half longer
             adjust_orientation=False,
             device='mixed' if self._device == 'gpu' else 'cpu',
         )
@@ -170,3 +185,14 @@ class DaliDecoder:
         images = torch.empty(crops.shape(), dtype=torch.uint8, device=self._gpu)
         # Without a stream it waits until all is copied.
         return feed_ndarray(crops, images)
+
+
+def _release(process: int, pipelines: dict) -> None:
+    """Let go of pipelines, unless their threads are in another process.
+
+    A worker of a data loader, as a fork, would wait for their end for ever.
+    """
+    if os.getpid() == process:
+        pipelines.clear()
+    else:
+        _not_ours.append(pipelines)

@@ -1,6 +1,7 @@
 """Data preprocessor that decodes, crops, resizes and flips with DALI."""
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 
 import torch
 from mmpretrain.registry import MODELS
@@ -112,13 +113,20 @@ class DaliPreprocessor(BatchPreprocessor):
             PIL.UnidentifiedImageError: If an image cannot be decoded; it is named.
         """
         data = self.prefetch(data)
-        if 'decoding' in data:
-            images = data['decoding'].result()
-            if images.is_cuda:
-                # Another thread has allocated it, and may do so again once it is free.
-                images.record_stream(torch.cuda.current_stream())
-            data = {**data, 'inputs': images}
-        return super().forward(data, training)
+        return super().forward(
+            {**data, 'inputs': data.get('decoding', data['inputs'])}, training
+        )
+
+    def _network_inputs(
+        self, inputs: Future | torch.Tensor | Sequence[torch.Tensor], training: bool
+    ) -> torch.Tensor | list[torch.Tensor]:
+        if not isinstance(inputs, Future):
+            return super()._network_inputs(inputs, training)
+        images = inputs.result()
+        if images.is_cuda:
+            # Another thread has allocated it, and may do so again once it is free.
+            images.record_stream(torch.cuda.current_stream())
+        return self._normalized(images, rgb=True)
 
     def __getstate__(self) -> dict:
         # Neither copies nor other processes can use its threads.
