@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmpretrain.datasets import ImageNet
@@ -45,7 +46,8 @@ def measure(path: str | Path, repeats: int = 7) -> list[dict]:
     """Time epochs of the config's training data, preprocessed, and of references.
 
     Every one may use all cores of this machine. The memory is that of all its processes,
-    at its peak in 20 epochs of fewer images.
+    without what they import, at its peak in 20 epochs of fewer images; the growth is that
+    from the first to the last five of them.
 
     Args:
         path (str | Path): A config of ImageNet, or of small images.
@@ -71,7 +73,7 @@ def measure(path: str | Path, repeats: int = 7) -> list[dict]:
     rows = _rows(times, JPEGS)
     for row, memory_taken in zip(rows, taken.values()):
         row['memory, MiB'] = memory_taken.peak
-        row['last 5 of 20 epochs / first'] = memory_taken.growth
+        row['growth, MiB'] = memory_taken.growth
     return rows
 
 
@@ -212,7 +214,8 @@ def _stock(preprocessor: dict) -> dict:
 
 def _epoch(cfg: Config, workers: bool) -> Callable[[], None]:
     """Give an epoch of a config's training data, up to what enters the network."""
-    init_default_scope('mmpretrain')  # for a process of its own
+    init_default_scope('mmpretrain')  # here and below: for a process of its own
+    MMLogger.get_current_instance().setLevel('ERROR')
     config = {'collate_fn': dict(type='default_collate'), **cfg.train_dataloader}
     if workers:
         config.update(num_workers=_cores(), persistent_workers=True)

@@ -25,21 +25,21 @@ class Memory:
 
     @property
     def peak(self) -> float:
-        """The highest, in MiB."""
+        """The highest."""
         return max(self.peaks)
 
     @property
     def growth(self) -> float:
-        """The last repetitions' over the first ones'; the very first warms up."""
+        """The last repetitions' less the first ones'; the very first warms up."""
         first, last = self.peaks[1 : 1 + _COMPARED], self.peaks[-_COMPARED:]
-        return statistics.median(last) / statistics.median(first)
+        return statistics.median(last) - statistics.median(first)
 
 
 def measure(make: Callable[[], Callable[[], object]], repeats: int = 20) -> Memory:
     """Run something several times in a process of its own.
 
     What several processes share counts once: it is the sum of their proportional set
-    sizes. Linux only.
+    sizes, less that of the one process once all is imported. Linux only.
 
     Args:
         make (Callable): Is called there, and gives what is run. It must be possible to
@@ -68,8 +68,9 @@ def measure(make: Callable[[], Callable[[], object]], repeats: int = 20) -> Memo
 
 
 def _run(make: Callable, repeats: int, connection: Connection) -> None:
+    before = _now()
     run = make()
-    connection.send([_peak(run) for _ in range(repeats)])
+    connection.send([_peak(run) - before for _ in range(repeats)])
 
 
 def _peak(run: Callable[[], object]) -> float:
