@@ -43,6 +43,13 @@ def parse_args() -> argparse.Namespace:
             sub.add_argument(
                 '--batch-size', type=int, help="images a step; default: the config's"
             )
+        if what == 'train':
+            sub.add_argument(
+                '--data',
+                choices=train.DATA,
+                default='files',
+                help='what the images are read from, or with; default: files',
+            )
         sub.add_argument('--json', type=Path, metavar='OUT', help='write all times too')
     return parser.parse_args()
 
@@ -53,8 +60,9 @@ def measure(args: argparse.Namespace) -> dict[str, list[dict]]:
         return {'loader': loader.measure(args.config)}
     if args.what == 'step':
         return step.measure(args.config, args.batch_size)
-    module = {'train': train, 'infer': infer}[args.what]
-    return {args.what: module.measure(args.config, args.batch_size)}
+    if args.what == 'train':
+        return {'train': train.measure(args.config, args.batch_size, args.data)}
+    return {'infer': infer.measure(args.config, args.batch_size)}
 
 
 def main() -> None:

@@ -1,9 +1,8 @@
 """The data pipelines alone, against torchvision's and MMPretrain's own."""
 
 import copy
-import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
@@ -13,21 +12,16 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from mmpretrain.datasets import ImageNet
 from mmpretrain.registry import MODELS
-from torch.utils.data import DataLoader
-from torchvision import datasets, transforms
 
 from dhm_plugin import DaliPreprocessor
 from dhm_plugin.checkpoints.export.config import load_config, type_name
 from dhm_plugin.checkpoints.export.image_shape import image_shape, preprocessor_of
 from dhm_plugin.engine.hooks.decode_ahead_hook import DecodedAhead
-from dhm_plugin.hub import find_root
-from dhm_plugin.models.data_preprocessors.dali_decoder import import_dali
-from packing import pack
 from progress import track
 
 from . import memory
+from .images import cores, dali_is_there, torchvision_loader, with_dali, with_packed
 from .synthetic import write_jpegs
 from .timing import Times, in_turns
 
@@ -35,11 +29,9 @@ JPEGS = 1000
 # Of which the memory is measured.
 FEW_JPEGS = 200
 SMALL_IMAGES = 10000
-# Short edges, in pixels, and quality of packed images.
+# Short edges of packed images, in pixels.
 EDGES = (400, 256)
-QUALITY = 90
 STOCK_PREPROCESSOR = 'ClsDataPreprocessor'
-DALI = 'configs/_base_/datasets/imagenet_bs32_dali.py'
 
 
 def measure(path: str | Path, repeats: int = 7) -> list[dict]:
@@ -98,80 +90,38 @@ def _files(cfg: Config, folder: Path, number: int) -> dict[str, Callable]:
         packed images. All can be pickled.
     """
     write_jpegs(folder, number)
-    size, preprocessor = image_shape(cfg)[1:], preprocessor_of(cfg)
     files = copy.deepcopy(cfg)
     files.train_dataloader.dataset.data_root = str(folder)
     stock = copy.deepcopy(files)
     stock.train_dataloader.dataset.pipeline = [
         dict(type='LoadImageFromFile'),
-        dict(type='RandomResizedCrop', scale=size),
+        dict(type='RandomResizedCrop', scale=image_shape(cfg)[1:]),
         dict(type='RandomFlip', prob=0.5, direction='horizontal'),
         dict(type='PackInputs'),
     ]
-    stock.data_preprocessor = _stock(preprocessor)
+    stock.data_preprocessor = _stock(preprocessor_of(cfg))
     configs = {'MMPretrain, OpenCV': stock, 'ours': files}
-    if _dali_is_there():
-        configs['DALI'] = _with_dali(files)
-    for edge in EDGES:
-        packed = folder / f'packed{edge}'
-        images = ImageNet(str(folder), 'train')
-        pack(images, 'train', packed, edge, QUALITY, _cores())
-        for name in ('ours', 'DALI'):
-            if name in configs:
-                configs[f'{name}, packed at {edge}'] = _with_packed(configs[name], packed)
-    batch_size = cfg.train_dataloader.batch_size
-    mean, std = (
-        [number / 255 for number in preprocessor[key]] for key in ('mean', 'std')
-    )
+    if dali_is_there():
+        device = 'GPU' if torch.cuda.is_available() else 'CPU'
+        configs[f'DALI {device}'] = with_dali(files)
+    packed = {
+        f'{name}, packed at {edge}': with_packed(configs[name], edge)
+        for edge in EDGES
+        for name in configs
+        if configs[name] is not stock
+    }
     return {
-        'torchvision': partial(_torchvision, folder, size, mean, std, batch_size),
-        **{name: partial(_epoch, config, True) for name, config in configs.items()},
+        'torchvision': partial(_torchvision, files),
+        **{
+            name: partial(_epoch, config, True)
+            for name, config in (configs | packed).items()
+        },
     }
 
 
-def _dali_is_there() -> bool:
-    try:
-        import_dali()
-    except ImportError:
-        return False
-    return True
-
-
-def _with_dali(cfg: Config) -> Config:
-    """Put DALI in the place of the config's own pipeline."""
-    cfg = copy.deepcopy(cfg)
-    base = Config.fromfile(find_root() / DALI)
-    device = 'gpu' if torch.cuda.is_available() else 'cpu'
-    cfg.model.pop('data_preprocessor', None)
-    cfg.data_preprocessor = {**base.data_preprocessor, 'device': device}
-    cfg.train_dataloader.dataset.pipeline = base.train_dataloader.dataset.pipeline
-    return cfg
-
-
-def _with_packed(cfg: Config, folder: Path) -> Config:
-    """Let a config read packed images, as ``imagenet_bs32_packed.py`` does."""
-    cfg = copy.deepcopy(cfg)
-    cfg.train_dataloader.dataset.update(type='PackedImageNet', data_root=str(folder))
-    return cfg
-
-
-def _torchvision(
-    folder: Path, size: Sequence[int], mean: list, std: list, batch_size: int
-) -> Callable[[], None]:
-    """Give an epoch of ``ImageFolder``, cropped, flipped and normalized."""
-    dataset = datasets.ImageFolder(
-        folder / 'train',
-        transforms.Compose(
-            [
-                transforms.RandomResizedCrop(size),
-                transforms.RandomHorizontalFlip(),
-                transforms.ToTensor(),
-                transforms.Normalize(mean, std),
-            ]
-        ),
-    )
-    workers = dict(num_workers=_cores(), persistent_workers=True)
-    loader = DataLoader(dataset, batch_size, shuffle=True, **workers)
+def _torchvision(cfg: Config) -> Callable[[], None]:
+    """Give an epoch of torchvision's ``ImageFolder``."""
+    loader = torchvision_loader(cfg, cores())
 
     def run() -> None:
         for images, _ in loader:
@@ -218,7 +168,7 @@ def _epoch(cfg: Config, workers: bool) -> Callable[[], None]:
     MMLogger.get_current_instance().setLevel('ERROR')
     config = {'collate_fn': dict(type='default_collate'), **cfg.train_dataloader}
     if workers:
-        config.update(num_workers=_cores(), persistent_workers=True)
+        config.update(num_workers=cores(), persistent_workers=True)
     config['pin_memory'] = False
     loader = Runner.build_dataloader(config, seed=0)
     preprocessor = MODELS.build({'type': STOCK_PREPROCESSOR, **preprocessor_of(cfg)})
@@ -234,7 +184,3 @@ def _epoch(cfg: Config, workers: bool) -> Callable[[], None]:
             torch.cuda.synchronize()
 
     return run
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))

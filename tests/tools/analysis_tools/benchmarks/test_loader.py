@@ -2,10 +2,12 @@ import pickle
 from importlib.util import find_spec
 
 import pytest
+import torch
 
 from benchmarks import loader, memory
 from paths import ROOT
 
+PACKED = (', packed at 400', ', packed at 256')
 CONFIG = ROOT / 'configs/dhm/resnet18_dhm_8xb32_in1k.py'
 
 
@@ -21,10 +23,11 @@ def test_rows_of_images_in_files(monkeypatch):
     monkeypatch.setattr(loader, 'FEW_JPEGS', 2)
     monkeypatch.setattr(memory, 'measure', taken)
     rows = loader.measure(CONFIG, repeats=2)
+    device = 'GPU' if torch.cuda.is_available() else 'CPU'
     names = ['torchvision', 'MMPretrain, OpenCV', 'ours']
-    names += ['ours, packed at 400', 'ours, packed at 256']
+    names += [f'ours{images}' for images in PACKED]
     if find_spec('nvidia') and find_spec('nvidia.dali'):
-        names += ['DALI', 'DALI, packed at 400', 'DALI, packed at 256']
+        names += [f'DALI {device}{images}' for images in ('', *PACKED)]
     assert {row['images of'] for row in rows} == set(names)
     assert rows[0]['images of'] == 'torchvision'
     assert len(measured) == len(names)
