@@ -39,7 +39,7 @@ def measure(path: str | Path, repeats: int = 7) -> list[dict]:
 
     Every one may use all cores of this machine. The memory is that of all its processes,
     without what they import, at its peak in 20 epochs of fewer images; the growth is that
-    from the first to the last five of them.
+    of the least from the first to the last five of them.
 
     Args:
         path (str | Path): A config of ImageNet, or of small images.

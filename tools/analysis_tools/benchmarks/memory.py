@@ -2,7 +2,6 @@
 
 import multiprocessing
 import re
-import statistics
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +12,8 @@ from pathlib import Path
 MIB = 1024
 # Seconds between two looks.
 INTERVAL = 0.05
+# Proportional shares of the process, in KiB.
+_SIZES = re.compile(r'^(?:Pss_Anon|Pss_Shmem|SwapPss): +(\d+)', re.MULTILINE)
 # Epochs that are compared, at the beginning and at the end.
 _COMPARED = 5
 
@@ -30,16 +31,16 @@ class Memory:
 
     @property
     def growth(self) -> float:
-        """The last repetitions' less the first ones'; the very first warms up."""
-        first, last = self.peaks[1 : 1 + _COMPARED], self.peaks[-_COMPARED:]
-        return statistics.median(last) - statistics.median(first)
+        """The last repetitions' least less the first ones'; the very first warms up."""
+        return min(self.peaks[-_COMPARED:]) - min(self.peaks[1 : 1 + _COMPARED])
 
 
 def measure(make: Callable[[], Callable[[], object]], repeats: int = 20) -> Memory:
     """Run something several times in a process of its own.
 
-    What several processes share counts once: it is the sum of their proportional set
-    sizes, less that of the one process once all is imported. Linux only.
+    What several of its processes share counts once. Files that are mapped into memory,
+    such as libraries, do not: other programs may share them. What the process has
+    once all is imported is taken off. Linux only.
 
     Args:
         make (Callable): Is called there, and gives what is run. It must be possible to
@@ -68,6 +69,8 @@ def measure(make: Callable[[], Callable[[], object]], repeats: int = 20) -> Memo
 
 
 def _run(make: Callable, repeats: int, connection: Connection) -> None:
+    # What it starts forks, as usual, and does not import all again.
+    multiprocessing.set_start_method('fork', force=True)
     before = _now()
     run = make()
     connection.send([_peak(run) - before for _ in range(repeats)])
@@ -98,5 +101,5 @@ def _now() -> float:
     for process in ('self', *children):
         with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
             sizes = Path(f'/proc/{process}/smaps_rollup').read_text()
-            total += int(re.search(r'^Pss: +(\d+)', sizes, re.MULTILINE)[1])
+            total += sum(map(int, _SIZES.findall(sizes)))
     return total / MIB
