@@ -51,8 +51,7 @@ STOCK = [
     dict(type='PackInputs'),
 ]
 CROP = [
-    dict(type='LoadRandomResizedCrop', scale=8),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='LoadRandomResizedCrop', scale=8, flip_prob=0.5),
     dict(type='PackInputs'),
 ]
 ENCODED = [

@@ -7,6 +7,8 @@ import shlex
 import sys
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parents[1] / 'dataset_converters'))
+
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
@@ -17,7 +19,8 @@ HELP = {
     'step': 'a training step with each switch of the configs, against none; time '
     'against arithmetic for plain, DSL, DHM, and DHM with dynamic forking',
     'train': 'tools/train.py from end to end against the bare loop of the same steps',
-    'loader': "the data pipeline against torchvision's, or MMPretrain's",
+    'loader': 'the data pipeline, from files, from packed images and with DALI, against '
+    "torchvision's, or MMPretrain's",
     'infer': 'DHM without its side branches against the plain network',
 }
 DEFAULT = 'dhm/resnet18_dhm_8xb32_in1k.py'
@@ -40,6 +43,13 @@ def parse_args() -> argparse.Namespace:
             sub.add_argument(
                 '--batch-size', type=int, help="images a step; default: the config's"
             )
+        if what == 'train':
+            sub.add_argument(
+                '--data',
+                choices=train.DATA,
+                default='files',
+                help='what the images are read from, or with; default: files',
+            )
         sub.add_argument('--json', type=Path, metavar='OUT', help='write all times too')
     return parser.parse_args()
 
@@ -50,8 +60,9 @@ def measure(args: argparse.Namespace) -> dict[str, list[dict]]:
         return {'loader': loader.measure(args.config)}
     if args.what == 'step':
         return step.measure(args.config, args.batch_size)
-    module = {'train': train, 'infer': infer}[args.what]
-    return {args.what: module.measure(args.config, args.batch_size)}
+    if args.what == 'train':
+        return {'train': train.measure(args.config, args.batch_size, args.data)}
+    return {'infer': infer.measure(args.config, args.batch_size)}
 
 
 def main() -> None:

@@ -9,8 +9,7 @@ data_preprocessor = dict(
 )
 
 train_pipeline = [
-    dict(type='LoadRandomResizedCrop', scale=224),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='LoadRandomResizedCrop', scale=224, flip_prob=0.5),
     dict(type='PackInputs'),
 ]
 

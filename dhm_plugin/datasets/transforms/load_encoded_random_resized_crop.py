@@ -1,6 +1,5 @@
 """Loading for DALI in training: the file as it is, and where it is to be cropped."""
 
-from mmcv.transforms import RandomFlip
 from mmengine import fileio
 from mmpretrain.registry import TRANSFORMS
 
@@ -14,9 +13,8 @@ from .load_random_resized_crop import LoadRandomResizedCrop
 class LoadEncodedRandomResizedCrop(LoadRandomResizedCrop):
     """Load an image file, and draw a crop and a flip, for :class:`DaliPreprocessor`.
 
-    The random numbers are those of :class:`LoadRandomResizedCrop` and ``RandomFlip``,
-    bit for bit. Files whose header cannot be read, or which end too early, are skipped,
-    named and counted.
+    The random numbers are those of :class:`LoadRandomResizedCrop`, bit for bit. Files
+    whose header cannot be read, or which end too early, are skipped, named and counted.
 
     Args:
         scale (int | tuple[int, int]): Height and width of the result, in pixels.
@@ -36,15 +34,15 @@ class LoadEncodedRandomResizedCrop(LoadRandomResizedCrop):
         flip_prob: float = 0.5,
         backend_args: dict | None = None,
     ) -> None:
-        super().__init__(scale, crop_ratio_range, aspect_ratio_range, backend_args)
-        self.flip = RandomFlip(float(flip_prob), direction='horizontal')
+        super().__init__(
+            scale, crop_ratio_range, aspect_ratio_range, backend_args, flip_prob
+        )
 
     def load(self, results: dict) -> dict:
         """Add ``img``, bytes, its shapes and what is to become of it to the results."""
         content = fileio.get(results['img_path'], backend_args=self.backend_args)
         results.update(encoded_crop(content, self._draw_crop))
-        direction = self.flip._choose_direction()
-        results.update(flip=direction is not None, flip_direction=direction)
+        results['flip'] = self._draw_flip()
         results['img_shape'] = self.crop.scale
         return results
 

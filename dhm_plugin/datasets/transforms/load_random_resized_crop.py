@@ -1,4 +1,4 @@
-"""Loading and random resized crop in one: only as much is decoded as the crop needs."""
+"""Loading, random resized crop and flip in one: little more is done than is needed."""
 
 from io import BytesIO
 from types import SimpleNamespace
@@ -21,6 +21,7 @@ except ImportError:  # Pillow decodes the same, more slowly.
     simplejpeg = None
 
 _ORIENTATION = 0x0112
+_SCAN = b'\xff\xda'
 # How much larger than the result a crop decoded at reduced scale must at least be, to be
 # near a crop of the whole image.
 _MARGIN = 1.25
@@ -29,15 +30,15 @@ _MARGIN = 1.25
 @TRANSFORMS.register_module()
 @checked_arguments
 class LoadRandomResizedCrop(LoadReadableImage):
-    """Load an image from file, and crop and resize it at random.
+    """Load an image from file, and crop, resize and flip it at random.
 
     The same distribution, and but for rounding (2 of 255 grey levels) the same pixels, as
-    ``LoadReadableImage`` and ``RandomResizedCrop(backend='pillow')``. JPEGs are decoded
-    by libjpeg-turbo through simplejpeg where it is installed, at 1/2, 1/4 or 1/8 where
-    the crop is so large, and resized by PyTorch's vectorized bilinear filter. A crop at
-    reduced scale begins at a whole pixel of it, and is sharper by about 1 grey level in
-    the mean. Any other image is decoded by Pillow. Unreadable images are skipped, named
-    and counted.
+    ``LoadReadableImage``, ``RandomResizedCrop(backend='pillow')`` and ``RandomFlip``.
+    JPEGs are decoded by libjpeg-turbo through simplejpeg where it is installed, at 1/2,
+    1/4 or 1/8 where the crop is so large, and resized by PyTorch's vectorized bilinear
+    filter. A crop at reduced scale begins at a whole pixel of it, and is sharper by about
+    1 grey level in the mean. Any other image is decoded by Pillow. Unreadable images are
+    skipped, named and counted.
 
     Args:
         scale (int | tuple[int, int]): Height and width of the result, in pixels.
@@ -47,6 +48,10 @@ class LoadRandomResizedCrop(LoadReadableImage):
             to (3 / 4, 4 / 3).
         backend_args (dict, optional): The file backend, as in ``LoadImageFromFile``.
             Defaults to None.
+        flip_prob (float): Probability of a horizontal flip. Defaults to 0.0.
+
+    Raises:
+        ValueError: If ``flip_prob`` is not from 0 to 1.
     """
 
     def __init__(
@@ -55,9 +60,15 @@ class LoadRandomResizedCrop(LoadReadableImage):
         crop_ratio_range: tuple[float, float] = (0.08, 1.0),
         aspect_ratio_range: tuple[float, float] = (3 / 4, 4 / 3),
         backend_args: dict | None = None,
+        flip_prob: float = 0.0,
     ) -> None:
+        if not 0 <= flip_prob <= 1:
+            raise ValueError(
+                f'LoadRandomResizedCrop: flip_prob={flip_prob}; it must be from 0 to 1'
+            )
         super().__init__(backend_args=backend_args)
         self.crop = RandomResizedCrop(scale, crop_ratio_range, aspect_ratio_range)
+        self.flip_prob = flip_prob
 
     def load(self, results: dict) -> dict:
         """Add ``img``, BGR, uint8 (H, W, 3), and the shapes to the results."""
@@ -67,6 +78,9 @@ class LoadRandomResizedCrop(LoadReadableImage):
             torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).unsqueeze(0)
         )
         resized = F.interpolate(planes, self.crop.scale, mode='bilinear', antialias=True)
+        results['flip'] = self._draw_flip()
+        if results['flip']:
+            resized = resized.flip(-1)
         results['img'] = resized.squeeze(0).permute(1, 2, 0).numpy()
         results['img_shape'] = self.crop.scale
         return results
@@ -102,16 +116,21 @@ class LoadRandomResizedCrop(LoadReadableImage):
         """Draw top, left, height and width of a crop, as ``RandomResizedCrop`` does."""
         return self.crop.rand_crop_params(SimpleNamespace(shape=shape))
 
+    def _draw_flip(self) -> bool:
+        """Draw whether to flip, as ``RandomFlip`` does; its own way takes 0.05 ms."""
+        return self.flip_prob > 0 and bool(np.random.random() < self.flip_prob)
+
     def __repr__(self) -> str:
         """Show the settings where the pipeline is printed."""
-        return f'{type(self).__name__}(crop={self.crop!r})'
+        return f'{type(self).__name__}(crop={self.crop!r}, flip_prob={self.flip_prob})'
 
 
 def _is_upright_jpeg(content: bytes) -> bool:
     """Whether these are the bytes of a JPEG that no EXIF tag says to turn."""
     if not content.startswith(b'\xff\xd8'):
         return False
-    if b'Exif' not in content[:65536]:
+    # Exif is to lie first, in any case before the image's data.
+    if content.find(b'Exif', 0, content.find(_SCAN)) == -1:
         return True
     with Image.open(BytesIO(content)) as image:
         return image.getexif().get(_ORIENTATION, 1) == 1

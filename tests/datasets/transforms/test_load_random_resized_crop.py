@@ -2,7 +2,7 @@ import io
 
 import numpy as np
 import pytest
-from mmcv.transforms import Compose
+from mmcv.transforms import Compose, RandomFlip
 from mmcv.transforms.utils import cache_randomness
 from mmpretrain.datasets.transforms import RandomResizedCrop
 from mmpretrain.registry import TRANSFORMS
@@ -132,6 +132,27 @@ def test_skips_and_counts_what_cannot_be_read(save, tmp_path):
     assert transform(dict(img_path=str(tmp_path / 'missing.jpg'))) is None
     assert transform.num_skipped == 2
     assert transform(dict(img_path=save(PHOTOS[0])))['img'].shape == (224, 224, 3)
+
+
+def test_flips_as_random_flip_does(save):
+    path = save(PHOTOS[0])
+    stock = RandomFlip(0.3, direction='horizontal')
+    ours, never = (LoadRandomResizedCrop(224, flip_prob=prob) for prob in (0.3, 0))
+    flips = []
+    for seed in range(40):
+        results = []
+        for transform in (Compose([never, stock]), ours):
+            np.random.seed(seed)
+            results.append(transform(dict(img_path=path)))
+        assert results[1]['flip'] == results[0]['flip']
+        assert np.array_equal(results[1]['img'], results[0]['img'])
+        flips.append(results[1]['flip'])
+    assert 4 < sum(flips) < 20
+
+
+def test_refuses_what_is_no_probability():
+    with pytest.raises(ValueError, match='flip_prob=2; it must be from 0 to 1'):
+        LoadRandomResizedCrop(224, flip_prob=2)
 
 
 def test_from_a_config_in_any_size(save):

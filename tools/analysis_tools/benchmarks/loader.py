@@ -1,33 +1,45 @@
 """The data pipelines alone, against torchvision's and MMPretrain's own."""
 
 import copy
-import os
 import tempfile
 from collections.abc import Callable
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
-from torch.utils.data import DataLoader
-from torchvision import datasets, transforms
 
+from dhm_plugin import DaliPreprocessor
 from dhm_plugin.checkpoints.export.config import load_config, type_name
 from dhm_plugin.checkpoints.export.image_shape import image_shape, preprocessor_of
+from dhm_plugin.engine.hooks.decode_ahead_hook import DecodedAhead
+from progress import track
 
+from . import memory
+from .images import cores, dali_is_there, torchvision_loader, with_dali, with_packed
 from .synthetic import write_jpegs
-from .timing import in_turns
+from .timing import Times, in_turns
 
 JPEGS = 1000
+# Of which the memory is measured.
+FEW_JPEGS = 200
 SMALL_IMAGES = 10000
+# Short edges of packed images, in pixels.
+EDGES = (400, 256)
 STOCK_PREPROCESSOR = 'ClsDataPreprocessor'
 
 
 def measure(path: str | Path, repeats: int = 7) -> list[dict]:
     """Time epochs of the config's training data, preprocessed, and of references.
 
-    Every one may use all cores of this machine.
+    Every one may use all cores of this machine. The memory is that of all its processes,
+    without what they import, at its peak in 20 epochs of fewer images; the growth is that
+    of the least from the first to the last five of them.
 
     Args:
         path (str | Path): A config of ImageNet, or of small images.
@@ -37,14 +49,27 @@ def measure(path: str | Path, repeats: int = 7) -> list[dict]:
         list[dict]: Rows of a table; the first is the reference.
     """
     cfg = load_config(path)
+    if type_name(cfg.train_dataloader.dataset.type) == 'InMemoryDataset':
+        times = in_turns(_small_images(cfg), repeats, what='epoch of images')
+        return _rows(times, SMALL_IMAGES)
     with tempfile.TemporaryDirectory() as folder:
-        if type_name(cfg.train_dataloader.dataset.type) == 'InMemoryDataset':
-            number, epochs = SMALL_IMAGES, _small_images(cfg)
-        else:
-            write_jpegs(Path(folder), JPEGS)
-            number, epochs = JPEGS, _files(cfg, Path(folder))
+        ways = _files(cfg, Path(folder) / 'few', FEW_JPEGS)
+        taken = {
+            name: memory.measure(way)
+            for name, way in track(list(ways.items()), 'memory', itemgetter(0))
+        }
+        ways = _files(cfg, Path(folder), JPEGS)
+        epochs = {name: way() for name, way in ways.items()}
         times = in_turns(epochs, repeats, what='epoch of images')
         del epochs  # and with them the workers that read the folder
+    rows = _rows(times, JPEGS)
+    for row, memory_taken in zip(rows, taken.values()):
+        row['memory, MiB'] = memory_taken.peak
+        row['growth, MiB'] = memory_taken.growth
+    return rows
+
+
+def _rows(times: dict[str, Times], number: int) -> list[dict]:
     reference = next(iter(times))
     return [
         {
@@ -57,44 +82,52 @@ def measure(path: str | Path, repeats: int = 7) -> list[dict]:
     ]
 
 
-def _files(cfg: Config, folder: Path) -> dict[str, Callable]:
-    """Give epochs of JPEGs: torchvision's, MMPretrain's with OpenCV, and ours."""
-    size = image_shape(cfg)[1:]
-    mean, std = (
-        [number / 255 for number in preprocessor_of(cfg)[key]] for key in ('mean', 'std')
-    )
-    dataset = datasets.ImageFolder(
-        folder / 'train',
-        transforms.Compose(
-            [
-                transforms.RandomResizedCrop(size),
-                transforms.RandomHorizontalFlip(),
-                transforms.ToTensor(),
-                transforms.Normalize(mean, std),
-            ]
-        ),
-    )
-    loader = DataLoader(
-        dataset,
-        cfg.train_dataloader.batch_size,
-        shuffle=True,
-        num_workers=_cores(),
-        persistent_workers=True,
-    )
-    cfg.train_dataloader.dataset.data_root = str(folder)
-    stock = copy.deepcopy(cfg)
+def _files(cfg: Config, folder: Path, number: int) -> dict[str, Callable]:
+    """Write JPEGs, and give what makes epochs of them.
+
+    Returns:
+        dict: Of torchvision, MMPretrain with OpenCV and ours; then ours and DALI from
+        packed images. All can be pickled.
+    """
+    write_jpegs(folder, number)
+    files = copy.deepcopy(cfg)
+    files.train_dataloader.dataset.data_root = str(folder)
+    stock = copy.deepcopy(files)
     stock.train_dataloader.dataset.pipeline = [
         dict(type='LoadImageFromFile'),
-        dict(type='RandomResizedCrop', scale=size),
+        dict(type='RandomResizedCrop', scale=image_shape(cfg)[1:]),
         dict(type='RandomFlip', prob=0.5, direction='horizontal'),
         dict(type='PackInputs'),
     ]
     stock.data_preprocessor = _stock(preprocessor_of(cfg))
-    return {
-        'torchvision': lambda: [images.sum() for images, _ in loader],
-        'MMPretrain, OpenCV': _epoch(stock, workers=True),
-        'ours': _epoch(cfg, workers=True),
+    configs = {'MMPretrain, OpenCV': stock, 'ours': files}
+    if dali_is_there():
+        device = 'GPU' if torch.cuda.is_available() else 'CPU'
+        configs[f'DALI {device}'] = with_dali(files)
+    packed = {
+        f'{name}, packed at {edge}': with_packed(configs[name], edge)
+        for edge in EDGES
+        for name in configs
+        if configs[name] is not stock
     }
+    return {
+        'torchvision': partial(_torchvision, files),
+        **{
+            name: partial(_epoch, config, True)
+            for name, config in (configs | packed).items()
+        },
+    }
+
+
+def _torchvision(cfg: Config) -> Callable[[], None]:
+    """Give an epoch of torchvision's ``ImageFolder``."""
+    loader = torchvision_loader(cfg, cores())
+
+    def run() -> None:
+        for images, _ in loader:
+            images.sum()
+
+    return run
 
 
 def _small_images(cfg: Config) -> dict[str, Callable]:
@@ -131,14 +164,18 @@ def _stock(preprocessor: dict) -> dict:
 
 def _epoch(cfg: Config, workers: bool) -> Callable[[], None]:
     """Give an epoch of a config's training data, up to what enters the network."""
+    init_default_scope('mmpretrain')  # here and below: for a process of its own
+    MMLogger.get_current_instance().setLevel('ERROR')
     config = {'collate_fn': dict(type='default_collate'), **cfg.train_dataloader}
     if workers:
-        config.update(num_workers=_cores(), persistent_workers=True)
+        config.update(num_workers=cores(), persistent_workers=True)
     config['pin_memory'] = False
     loader = Runner.build_dataloader(config, seed=0)
     preprocessor = MODELS.build({'type': STOCK_PREPROCESSOR, **preprocessor_of(cfg)})
     if torch.cuda.is_available():
         preprocessor = preprocessor.cuda()
+    if isinstance(preprocessor, DaliPreprocessor):
+        loader = DecodedAhead(loader, preprocessor)
 
     def run() -> None:
         for batch in loader:
@@ -147,7 +184,3 @@ def _epoch(cfg: Config, workers: bool) -> Callable[[], None]:
             torch.cuda.synchronize()
 
     return run
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))

@@ -1,0 +1,62 @@
+import multiprocessing
+import os
+import time
+
+import pytest
+
+from benchmarks import memory
+
+pytestmark = pytest.mark.one_stack
+
+kept = []
+
+
+def mebibytes(number):
+    """So much memory, each page of it its own."""
+    return bytearray(os.urandom(1)) * (number << 20)
+
+
+def hold(number):
+    taken = mebibytes(number)
+    time.sleep(4 * memory.INTERVAL)
+    del taken
+
+
+def steady():
+    return lambda: hold(64)
+
+
+def growing():
+    return lambda: kept.append(mebibytes(8))
+
+
+def in_another_process():
+    def run():
+        process = multiprocessing.get_context('fork').Process(target=hold, args=(64,))
+        process.start()
+        process.join()
+
+    return run
+
+
+def ending():
+    os._exit(1)
+
+
+@pytest.mark.parametrize('make', [steady, in_another_process])
+def test_sees_the_peak(make):
+    taken = memory.measure(make, repeats=3)
+    assert len(taken.peaks) == 3
+    assert taken.peak == pytest.approx(64, abs=8)
+    assert taken.growth == pytest.approx(0, abs=2)
+
+
+def test_sees_growth():
+    taken = memory.measure(growing, repeats=11)
+    assert taken.peak == pytest.approx(11 * 8, abs=8)
+    assert taken.growth == pytest.approx(5 * 8, abs=2)
+
+
+def test_says_that_the_process_has_ended():
+    with pytest.raises(ChildProcessError, match='has ended early'):
+        memory.measure(ending)

@@ -1,0 +1,105 @@
+"""The memory that something takes again and again, with the processes it starts."""
+
+import multiprocessing
+import re
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+MIB = 1024
+# Seconds between two looks.
+INTERVAL = 0.05
+# Proportional shares of the process, in KiB.
+_SIZES = re.compile(r'^(?:Pss_Anon|Pss_Shmem|SwapPss): +(\d+)', re.MULTILINE)
+# Epochs that are compared, at the beginning and at the end.
+_COMPARED = 5
+
+
+@dataclass
+class Memory:
+    """Peaks of memory, one a repetition, in MiB."""
+
+    peaks: list[float]
+
+    @property
+    def peak(self) -> float:
+        """The highest."""
+        return max(self.peaks)
+
+    @property
+    def growth(self) -> float:
+        """The last repetitions' least less the first ones'; the very first warms up."""
+        return min(self.peaks[-_COMPARED:]) - min(self.peaks[1 : 1 + _COMPARED])
+
+
+def measure(make: Callable[[], Callable[[], object]], repeats: int = 20) -> Memory:
+    """Run something several times in a process of its own.
+
+    What several of its processes share counts once. Files that are mapped into memory,
+    such as libraries, do not: other programs may share them. What the process has
+    once all is imported is taken off. Linux only.
+
+    Args:
+        make (Callable): Is called there, and gives what is run. It must be possible to
+            pickle it.
+        repeats (int): How often it is run. Defaults to 20.
+
+    Returns:
+        Memory: Of that process and those that it starts.
+
+    Raises:
+        ChildProcessError: If the process ends before it is done.
+    """
+    spawn = multiprocessing.get_context('spawn')
+    ours, theirs = spawn.Pipe(duplex=False)
+    process = spawn.Process(target=_run, args=(make, repeats, theirs))
+    process.start()
+    theirs.close()
+    try:
+        return Memory(ours.recv())
+    except EOFError:
+        raise ChildProcessError(
+            'the process whose memory is measured has ended early; see its error above'
+        ) from None
+    finally:
+        process.join()
+
+
+def _run(make: Callable, repeats: int, connection: Connection) -> None:
+    # What it starts forks, as usual, and does not import all again.
+    multiprocessing.set_start_method('fork', force=True)
+    before = _now()
+    run = make()
+    connection.send([_peak(run) - before for _ in range(repeats)])
+
+
+def _peak(run: Callable[[], object]) -> float:
+    peak, done = _now(), threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not done.wait(INTERVAL):
+            peak = max(peak, _now())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        run()
+    finally:
+        done.set()
+        watcher.join()
+    return max(peak, _now())
+
+
+def _now() -> float:
+    """Give the memory of this process and its children, in MiB."""
+    children = [child.pid for child in multiprocessing.active_children()]
+    total = 0
+    for process in ('self', *children):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            sizes = Path(f'/proc/{process}/smaps_rollup').read_text()
+            total += sum(map(int, _SIZES.findall(sizes)))
+    return total / MIB
