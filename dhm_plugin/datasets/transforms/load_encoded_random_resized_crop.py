@@ -42,7 +42,7 @@ class LoadEncodedRandomResizedCrop(LoadRandomResizedCrop):
         """Add ``img``, bytes, its shapes and what is to become of it to the results."""
         content = fileio.get(results['img_path'], backend_args=self.backend_args)
         results.update(encoded_crop(content, self._draw_crop))
-        results['flip'] = self._draw_flip()
+        results.update(self._draw_flip())
         results['img_shape'] = self.crop.scale
         return results
 
