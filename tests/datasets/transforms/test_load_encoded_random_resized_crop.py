@@ -40,7 +40,7 @@ def test_draws_what_the_other_loader_draws(path, monkeypatch):
         assert (
             ours['window'] == ours['decoded'] == (top, left, top + height, left + width)
         )
-        for key in ('flip', 'img_shape', 'ori_shape'):
+        for key in ('flip', 'flip_direction', 'img_shape', 'ori_shape'):
             assert ours[key] == theirs[key]
         flips.add(ours['flip'])
     assert flips == {True, False}
@@ -58,7 +58,7 @@ def test_crops_are_distributed_as_torchvisions(path):
     )
     for column in range(4):
         assert ks_2samp(ours[:, column], reference[:, column]).pvalue > 1e-3
-    half = np.array([transform._draw_flip() for _ in range(4000)])
+    half = np.array([transform._draw_flip()['flip'] for _ in range(4000)])
     assert half.mean() == pytest.approx(0.5, abs=0.04)
 
 
@@ -77,6 +77,6 @@ def test_from_a_config():
     config = dict(type='LoadEncodedRandomResizedCrop', scale=(48, 64), flip_prob=1)
     transform = TRANSFORMS.build(config)
     assert transform.crop.scale == (48, 64)
-    assert transform._draw_flip()
+    assert transform._draw_flip()['flip_direction'] == 'horizontal'
     with pytest.raises(TypeError, match="did you mean 'flip_prob'"):
         TRANSFORMS.build(dict(config, flip_probb=1))
