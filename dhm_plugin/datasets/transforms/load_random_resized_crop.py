@@ -117,7 +117,7 @@ class LoadRandomResizedCrop(LoadReadableImage):
         return self.crop.rand_crop_params(SimpleNamespace(shape=shape))
 
     def _draw_flip(self) -> dict:
-        """Draw ``flip`` and its direction as ``RandomFlip`` does, in a tenth of its time."""
+        """Draw the flip as ``RandomFlip`` does, in a tenth of its time."""
         flip = self.flip_prob > 0 and bool(np.random.random() < self.flip_prob)
         return dict(flip=flip, flip_direction='horizontal' if flip else None)
 
