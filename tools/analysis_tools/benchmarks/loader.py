@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+from mmengine.utils.dl_utils import set_multi_processing
 from mmpretrain.registry import MODELS
 
 from dhm_plugin import DaliPreprocessor
@@ -37,9 +38,9 @@ STOCK_PREPROCESSOR = 'ClsDataPreprocessor'
 def measure(path: str | Path, repeats: int = 7) -> list[dict]:
     """Time epochs of the config's training data, preprocessed, and of references.
 
-    Every one may use all cores of this machine. The memory is that of all its processes,
-    without what they import, at its peak in 20 epochs of fewer images; the growth is that
-    of the least from the first to the last five of them.
+    Every one has a worker a core, and one thread beside them. The memory is that of all
+    its processes, without what they import, at its peak in 20 epochs of fewer images; the
+    growth is that of the least from the first to the last five of them.
 
     Args:
         path (str | Path): A config of ImageNet, or of small images.
@@ -59,6 +60,8 @@ def measure(path: str | Path, repeats: int = 7) -> list[dict]:
             for name, way in track(list(ways.items()), 'memory', itemgetter(0))
         }
         ways = _files(cfg, Path(folder), JPEGS)
+        # More threads would wait for the workers' cores, busily.
+        torch.set_num_threads(1)
         epochs = {name: way() for name, way in ways.items()}
         times = in_turns(epochs, repeats, what='epoch of images')
         del epochs  # and with them the workers that read the folder
@@ -164,7 +167,8 @@ def _stock(preprocessor: dict) -> dict:
 
 def _epoch(cfg: Config, workers: bool) -> Callable[[], None]:
     """Give an epoch of a config's training data, up to what enters the network."""
-    init_default_scope('mmpretrain')  # here and below: for a process of its own
+    set_multi_processing()  # as train.py does
+    init_default_scope('mmpretrain')  # this and the next for a process of its own
     MMLogger.get_current_instance().setLevel('ERROR')
     config = {'collate_fn': dict(type='default_collate'), **cfg.train_dataloader}
     if workers:

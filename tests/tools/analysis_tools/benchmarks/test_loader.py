@@ -21,9 +21,12 @@ def test_rows_of_images_in_files(monkeypatch):
 
     monkeypatch.setattr(loader, 'JPEGS', 6)
     monkeypatch.setattr(loader, 'FEW_JPEGS', 2)
+    threads = []  # set here only
+    monkeypatch.setattr(torch, 'set_num_threads', threads.append)
     monkeypatch.setattr(memory, 'measure', taken)
     rows = loader.measure(CONFIG, repeats=2)
     device = 'GPU' if torch.cuda.is_available() else 'CPU'
+    assert threads == [1]
     names = ['torchvision', 'MMPretrain, OpenCV', 'ours']
     names += [f'ours{images}' for images in PACKED]
     if find_spec('nvidia') and find_spec('nvidia.dali'):
