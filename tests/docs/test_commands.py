@@ -45,7 +45,7 @@ RUN_BY = {
         f'{PREPARE}test_a_subset_has_the_first_classes_and_their_names'
     ),
     ('prepare_imagenet.py', '--pack'): (
-        'tests/tools/test_imagenet.py::test_from_the_archives_to_a_tested_checkpoint'
+        'tests/tools/test_imagenet_data.py::test_from_the_archives_to_a_tested_checkpoint'
     ),
     ('plot_branches.py', '--out'): (
         'tests/tools/analysis_tools/test_plot_branches.py::test_draws'

@@ -31,8 +31,8 @@ def read(block, folder):
     (folder / 'my_resnet18.py').write_text(f"_base_ = '{PLAIN}'")
     if '_base_' not in block:
         block = f"_base_ = '{DIGITS}'\n{block}"
-    # As if it lay in a folder beside configs/dhm.
-    block = block.replace("'../", f"'{ROOT}/configs/")
+    # As if it lay in a folder beside configs/dhm, or beside the README.
+    block = block.replace("'../", "'configs/").replace("'configs/", f"'{ROOT}/configs/")
     (folder / 'example.py').write_text(block)
     return Config.fromfile(folder / 'example.py')
 

@@ -69,7 +69,7 @@ def test_the_benchmarks_take_it(loaded, monkeypatch, tmp_path):
     monkeypatch.setattr(loader, 'SMALL_IMAGES', 100)
     rows = loader.measure(DHM, repeats=1)
     assert [row['images of'] for row in rows] == ['MMPretrain, stock', 'ours']
-    written = Config.fromfile(train._synthetic(loaded, tmp_path, 4, 3, 1))
+    written = Config.fromfile(train._synthetic(loaded, tmp_path, 4, 3, 1, 'files'))
     dataset = DATASETS.build(written.train_dataloader.dataset)
     assert len(dataset) == 12
     assert written.custom_imports.imports == ['dhm_plugin', 'benchmarks.train']
