@@ -103,7 +103,7 @@ def test_the_sdist_carries_what_the_checkout_has(sdist):
     carried = {name for name in names if name.partition('/')[0] in FOLDERS}
     assert carried == files_of(*FOLDERS)
     suffixes = {name.rpartition('.')[2] for name in carried}
-    pages = {'md', 'yml', 'svg', 'png', 'csv'}
+    pages = {'md', 'yml', 'svg', 'png', 'csv', 'json'}
     assert suffixes == {'py', 'typed', 'sh', 'safetensors'} | pages
     pages = {'README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'CITATION.cff', 'LICENSE'}
     assert names >= pages | {'model-index.yml', 'setup.py', 'pyproject.toml'}
