@@ -43,7 +43,7 @@ class SyntheticImages(BaseDataset):
 
 
 def write_jpegs(root: Path, number: int, classes: int = 10) -> None:
-    """Write photographs of ImageNet's usual size, 500x375 pixels and about 110 kB.
+    """Write photographs of ImageNet's usual size, 500x375 pixels and about 80 kB.
 
     They are cut from the two that come with scikit-learn, and lie as ImageNet does:
     ``train/CLASS/NAME.jpg`` and ``meta/train.txt``.
