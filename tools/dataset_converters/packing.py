@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 from mmpretrain.datasets import CustomDataset
-from PIL import Image
+from PIL import ExifTags, Image
 
 from dhm_plugin.checkpoints.files import remove_unfinished, written_at_once
 from dhm_plugin.datasets.packed.index import (
@@ -35,7 +35,6 @@ from progress import Progress
 SHARD_BYTES = 1 << 28
 SEED = 0
 _SAMPLE = 64
-_ORIENTATION = 0x0112
 
 
 class Source(NamedTuple):
@@ -292,8 +291,9 @@ def shrunk(content: bytes, edge: int, quality: int) -> bytes:
         small = image.resize(size, Image.Resampling.LANCZOS)
         # Of EXIF, only how to turn it is left: the pixels are those of the file.
         exif = Image.Exif()
-        if _ORIENTATION in image.getexif():
-            exif[_ORIENTATION] = image.getexif()[_ORIENTATION]
+        turned = image.getexif().get(ExifTags.Base.Orientation)
+        if turned is not None:
+            exif[ExifTags.Base.Orientation] = turned
         buffer = BytesIO()
         profile = image.info.get('icc_profile')
         small.save(buffer, 'JPEG', quality=quality, exif=exif, icc_profile=profile)

@@ -1,14 +1,8 @@
-# imagenet_bs32.py with DALI: a base in its place. The processes that load read files
-# alone; DALI decodes, crops, resizes and flips: 'gpu' on the GPU, 'cpu' with what cores
-# there are.
-data_preprocessor = dict(
-    type='DaliPreprocessor',
-    device='gpu',
-    num_classes=1000,
-    mean=[123.675, 116.28, 103.53],
-    std=[58.395, 57.12, 57.375],
-    to_rgb=True,
-)
+# As imagenet_bs32.py, with DALI. The processes that load read files alone; DALI decodes,
+# crops, resizes and flips: 'gpu' on the GPU, 'cpu' with what cores there are.
+_base_ = 'imagenet_bs32.py'
+
+data_preprocessor = dict(type='DaliPreprocessor', device='gpu')
 
 train_pipeline = [
     dict(type='LoadEncodedRandomResizedCrop', scale=224, flip_prob=0.5),
@@ -21,31 +15,11 @@ test_pipeline = [
 ]
 
 train_dataloader = dict(
-    batch_size=32,
     num_workers=2,
     pin_memory=False,  # there are no tensors to pin
-    dataset=dict(
-        type='ImageNet',
-        data_root='data/imagenet',
-        split='train',
-        pipeline=train_pipeline,
-    ),
-    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(pipeline=train_pipeline),
 )
-
 val_dataloader = dict(
-    batch_size=32,
-    num_workers=2,
-    pin_memory=False,
-    dataset=dict(
-        type='ImageNet',
-        data_root='data/imagenet',
-        split='val',
-        pipeline=test_pipeline,
-    ),
-    sampler=dict(type='DefaultSampler', shuffle=False),
+    num_workers=2, pin_memory=False, dataset=dict(pipeline=test_pipeline)
 )
-val_evaluator = dict(type='Accuracy', topk=(1, 5))
-
 test_dataloader = val_dataloader
-test_evaluator = val_evaluator

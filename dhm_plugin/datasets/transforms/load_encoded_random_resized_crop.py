@@ -1,6 +1,5 @@
 """Loading for DALI in training: the file as it is, and where it is to be cropped."""
 
-from mmengine import fileio
 from mmpretrain.registry import TRANSFORMS
 
 from ...checked_arguments import checked_arguments
@@ -40,9 +39,8 @@ class LoadEncodedRandomResizedCrop(LoadRandomResizedCrop):
 
     def load(self, results: dict) -> dict:
         """Add ``img``, bytes, its shapes and what is to become of it to the results."""
-        content = fileio.get(results['img_path'], backend_args=self.backend_args)
-        results.update(encoded_crop(content, self._draw_crop))
-        results.update(self._draw_flip())
+        content = self._content(results['img_path'])
+        results.update(encoded_crop(content, self._draw_crop), **self._draw_flip())
         results['img_shape'] = self.crop.scale
         return results
 

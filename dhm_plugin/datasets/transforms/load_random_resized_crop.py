@@ -6,10 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 import torch.nn.functional as F
-from mmengine import fileio
 from mmpretrain.datasets.transforms import RandomResizedCrop
 from mmpretrain.registry import TRANSFORMS
-from PIL import Image
+from PIL import ExifTags, Image
 
 from ...checked_arguments import checked_arguments
 from .load_image_from_file import decode
@@ -20,7 +19,6 @@ try:
 except ImportError:  # Pillow decodes the same, more slowly.
     simplejpeg = None
 
-_ORIENTATION = 0x0112
 _SCAN = b'\xff\xda'
 # How much larger than the result a crop decoded at reduced scale must at least be, to be
 # near a crop of the whole image.
@@ -72,7 +70,7 @@ class LoadRandomResizedCrop(LoadReadableImage):
 
     def load(self, results: dict) -> dict:
         """Add ``img``, BGR, uint8 (H, W, 3), and the shapes to the results."""
-        content = fileio.get(results['img_path'], backend_args=self.backend_args)
+        content = self._content(results['img_path'])
         image, results['ori_shape'] = self._cropped(content)
         planes = (
             torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).unsqueeze(0)
@@ -134,4 +132,4 @@ def _is_upright_jpeg(content: bytes) -> bool:
     if content.find(b'Exif', 0, content.find(_SCAN)) == -1:
         return True
     with Image.open(BytesIO(content)) as image:
-        return image.getexif().get(_ORIENTATION, 1) == 1
+        return image.getexif().get(ExifTags.Base.Orientation, 1) == 1

@@ -37,7 +37,6 @@ class ResumeHook(Hook):
 
     def __init__(self) -> None:
         self._gradients: dict[str, torch.Tensor] = {}
-        self._trains = False
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Compare with the training that saved it, and take what is left of it."""
@@ -84,12 +83,11 @@ class ResumeHook(Hook):
     ) -> None:
         """Seed."""
         seed_process(runner.seed, ITERATION, runner.iter)
-        self._trains = True
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Seed, and average incomplete gradients: a new best one saves a checkpoint."""
         seed_process(runner.seed, VALIDATION, runner.iter)
-        if self._trains and _accumulates(runner) and _saves_best(runner):
+        if _accumulates(runner) and _saves_best(runner):
             _average_gradients(runner)
 
     def after_train_iter(
