@@ -11,6 +11,8 @@ Elsewhere, our own classes allow for what other packages do:
   cannot tell whether a CPU computes in bfloat16.
 - ``DeferredRuntimeInfoHook``: MMEngine's ``RuntimeInfoHook`` waits for the GPU once a
   loss and iteration.
+- ``SkippedStepsHook``: PyTorch's fused SGD keeps a momentum that nobody has written where
+  float16's loss scale skips its first step.
 - ``DHMClassifier.loss``: PyTorch's ``DistributedDataParallel`` and fused SGD expect a
   gradient of every parameter in every iteration.
 - ``MultiBranchClsHead.switch_to_deploy``: a child that is None breaks MMEngine's table of

@@ -4,6 +4,7 @@ import gc
 import os
 import random
 import sys
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -42,6 +43,14 @@ def _ends_workers_soon():
     """
     with mock.patch('torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL', 0.1):
         yield
+
+
+@pytest.fixture
+def scaled_on_cpu(monkeypatch):
+    """Let MMEngine's float16 wrapper scale the loss without a GPU, in bfloat16."""
+    module = 'mmengine.optim.optimizer.amp_optimizer_wrapper'
+    monkeypatch.setattr(f'{module}.is_cuda_available', lambda: True)
+    monkeypatch.setattr(f'{module}.GradScaler', partial(torch.amp.GradScaler, 'cpu'))
 
 
 def as_it_is(text, **style):

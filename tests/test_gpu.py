@@ -89,7 +89,9 @@ def test_mixed_precision_trains(dtype, build):
 def test_train_with_amp(tool_env, tmp_path):
     config = ROOT / 'configs/dhm/resnet20_dhm_1xb64_digits.py'
     command = [sys.executable, ROOT / 'tools/train.py', config, '--amp']
-    options = ['--work-dir', tmp_path, '--cfg-options', 'train_cfg.max_epochs=3']
+    # Its first steps are skipped.
+    scale = 'optim_wrapper.loss_scale.init_scale=16777216'
+    options = ['--work-dir', tmp_path, '--cfg-options', 'train_cfg.max_epochs=3', scale]
     subprocess.run([*command, *options], env=tool_env, check=True)
     (path,) = tmp_path.glob('*/vis_data/scalars.json')
     rows = [json.loads(line) for line in path.read_text().splitlines()]

@@ -1,6 +1,5 @@
 """A training that is killed and resumed is the unbroken one, bit for bit."""
 
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,15 +19,10 @@ from resumption import (
     config,
 )
 
-
-@pytest.fixture
-def float16(monkeypatch):
-    """Let MMEngine's float16 wrapper scale the loss without a GPU."""
-    module = 'mmengine.optim.optimizer.amp_optimizer_wrapper'
-    monkeypatch.setattr(f'{module}.is_cuda_available', lambda: True)
-    monkeypatch.setattr(f'{module}.GradScaler', partial(torch.amp.GradScaler, 'cpu'))
-    scale = dict(init_scale=4.0, growth_interval=3)
-    return {'optim_wrapper.type': 'AmpOptimWrapper', 'optim_wrapper.loss_scale': scale}
+FLOAT16 = {
+    'optim_wrapper.type': 'AmpOptimWrapper',
+    'optim_wrapper.loss_scale': dict(init_scale=4.0, growth_interval=3),
+}
 
 
 @pytest.mark.parametrize(
@@ -96,8 +90,9 @@ def test_iterations(options, kills, tmp_path):
     assert_resumes(cfg, tmp_path, *kills)
 
 
-def test_float16(float16, tmp_path):
-    assert_resumes(config(**float16), tmp_path, 2)
+@pytest.mark.usefixtures('scaled_on_cpu')
+def test_float16(tmp_path):
+    assert_resumes(config(**FLOAT16), tmp_path, 2)
     last = torch.load(tmp_path / 'broken/iter_8.pth', weights_only=True)
     assert last['optimizer']['loss_scaler']['scale'] > 4
 

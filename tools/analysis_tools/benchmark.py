@@ -50,6 +50,9 @@ def parse_args() -> argparse.Namespace:
                 default='files',
                 help='what the images are read from, or with; default: files',
             )
+            sub.add_argument(
+                '--steps', type=int, help='of an epoch; default: 20, with a GPU 200'
+            )
         sub.add_argument('--json', type=Path, metavar='OUT', help='write all times too')
     return parser.parse_args()
 
@@ -61,7 +64,9 @@ def measure(args: argparse.Namespace) -> dict[str, list[dict]]:
     if args.what == 'step':
         return step.measure(args.config, args.batch_size)
     if args.what == 'train':
-        return {'train': train.measure(args.config, args.batch_size, args.data)}
+        return {
+            'train': train.measure(args.config, args.batch_size, args.data, args.steps)
+        }
     return {'infer': infer.measure(args.config, args.batch_size)}
 
 

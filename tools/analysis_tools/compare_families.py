@@ -14,9 +14,10 @@ from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import nn
+from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.report import machine, table
-from benchmarks.timing import in_turns
+from benchmarks.timing import Times, in_turns
 from complexity import training_flops
 from dhm_plugin.checkpoints.export.image_shape import image_shape
 from families import FAMILIES, TEXT, config_of, plain_config_of
@@ -24,6 +25,7 @@ from zoo import shorten
 
 # Images of a step that is timed.
 IMAGES = 8
+REPEATS = 7
 
 
 def row_of(family: str, with_step: bool) -> dict:
@@ -57,8 +59,14 @@ def row_of(family: str, with_step: bool) -> dict:
     }
     if with_step:
         steps = {name: step(model, shape) for name, model in models.items()}
-        times = in_turns(steps, repeats=7, what=f'step, {family}')
+        times = in_turns(steps, repeats=REPEATS, what=f'step, {family}')
         row['step / plain'] = times['dhm'].over(times['plain'])
+        profiled = [
+            {name: operator_seconds(run) for name, run in steps.items()}
+            for _ in range(REPEATS)
+        ]
+        times = {name: Times([turn[name] for turn in profiled]) for name in steps}
+        row['operators / plain'] = times['dhm'].over(times['plain'])
     return row
 
 
@@ -93,6 +101,14 @@ def step(model: nn.Module, shape: tuple[int, int, int]) -> Callable[[], None]:
     return run
 
 
+def operator_seconds(run: Callable[[], None]) -> float:
+    """Give the processor's seconds within PyTorch's operators, without Python's own."""
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        run()
+    events = profiler.key_averages()
+    return sum(e.self_cpu_time_total for e in events if e.key.startswith('aten::')) / 1e6
+
+
 def main() -> None:
     """Compare and show."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -105,7 +121,7 @@ def main() -> None:
     parser.add_argument(
         '--step',
         action='store_true',
-        help=f'time a training step of {IMAGES} images too, in turns',
+        help=f'time a training step of {IMAGES} images too, and its operators, in turns',
     )
     args = parser.parse_args()
     for family in args.families:

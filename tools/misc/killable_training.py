@@ -10,9 +10,12 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
+from mmengine.optim.optimizer import amp_optimizer_wrapper
+from mmengine.runner import amp
 
 TRAIN = Path(__file__).parents[1] / 'train.py'
 # The imports are most of a short training's time: each is a fork of a process with them.
@@ -112,6 +115,8 @@ def _train(
     if write:
         os.fsync = _pausing(write, folder / 'paused', seed)
     others = _launch(processes) if processes > 1 else []
+    if not torch.cuda.is_available():
+        _without_gpu()
     sys.argv = command
     runpy.run_path(command[0], run_name='__main__')
     if processes > 1:
@@ -122,11 +127,18 @@ def _train(
             sys.exit(1)
 
 
+def _without_gpu() -> None:
+    """Let MMEngine 0.10 launch, and train in float16, on the processor."""
+    # Its launcher sets the GPU before it looks whether there is one.
+    torch.cuda.set_device = lambda device: None
+    # Its wrapper refuses what PyTorch can do.
+    amp_optimizer_wrapper.is_cuda_available = lambda: True
+    amp.autocast = partial(torch.autocast, 'cpu')
+    amp_optimizer_wrapper.GradScaler = partial(torch.amp.GradScaler, 'cpu')
+
+
 def _launch(processes: int) -> list[int]:
     """Become the first of several, or another one; give the first one the others."""
-    if not torch.cuda.is_available():
-        # MMEngine's launcher sets the GPU before it looks whether there is one.
-        torch.cuda.set_device = lambda device: None
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]

@@ -14,6 +14,7 @@ from .end_with_launcher_hook import EndWithLauncherHook
 from .finite_check_hook import FiniteCheckHook
 from .label_check_hook import LabelCheckHook
 from .resume_hook import ResumeHook
+from .skipped_steps_hook import SkippedStepsHook
 from .unreadable_images_hook import UnreadableImagesHook
 from .whole_checkpoint_hook import WholeCheckpointHook
 from .work_dir_lock_hook import WorkDirLockHook
@@ -34,6 +35,7 @@ __all__ = [
     'FiniteCheckHook',
     'LabelCheckHook',
     'ResumeHook',
+    'SkippedStepsHook',
     'UnreadableImagesHook',
     'WholeCheckpointHook',
     'WorkDirLockHook',

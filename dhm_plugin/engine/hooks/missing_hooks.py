@@ -15,6 +15,7 @@ from .end_with_launcher_hook import EndWithLauncherHook
 from .finite_check_hook import FiniteCheckHook
 from .label_check_hook import LabelCheckHook
 from .resume_hook import ResumeHook
+from .skipped_steps_hook import SkippedStepsHook
 from .whole_checkpoint_hook import WholeCheckpointHook
 from .work_dir_lock_hook import WorkDirLockHook
 
@@ -30,6 +31,7 @@ _ALWAYS = {
         BroadcastBuffersHook,
         DueValidationHook,
         EndWithLauncherHook,
+        SkippedStepsHook,
     ),
     ImageClassifier: (FiniteCheckHook,),
     DHMClassifier: (LabelCheckHook, CheckpointCheckHook),

@@ -9,12 +9,13 @@ from dhm_plugin import (
     FiniteCheckHook,
     LabelCheckHook,
     ResumeHook,
+    SkippedStepsHook,
     WorkDirLockHook,
 )
 
 OF_ALL = [
     *(WorkDirLockHook, ResumeHook, BroadcastBuffersHook, DueValidationHook),
-    *(EndWithLauncherHook, FiniteCheckHook),
+    *(EndWithLauncherHook, SkippedStepsHook, FiniteCheckHook),
 ]
 SAFE = [*OF_ALL, LabelCheckHook, CheckpointCheckHook]
 

@@ -1,5 +1,6 @@
 import json
 import re
+import statistics
 
 import pytest
 
@@ -21,11 +22,12 @@ LATE = "[dict(type='CosineAnnealingLR', by_epoch=True, begin=50)]"
 )
 def test_table_and_json(what, reference, ours, python, tmp_path):
     out = tmp_path / 'out.json'
-    config = DIGITS
+    config, options = DIGITS, []
     if what == 'train':
         config = tmp_path / 'long.py'
         config.write_text(f"_base_ = '{DIGITS}'\nparam_scheduler = {LATE}")
-    text = python(BENCHMARK, what, config, '--json', out)
+        options = ['--steps', '4']
+    text = python(BENCHMARK, what, config, *options, '--json', out)
     assert re.search(rf'^\| {reference} ', text, re.M)
     assert re.search(rf'^\| {ours} ', text, re.M)
     assert re.search(r'^`python .*benchmark.py .*` on .*PyTorch', text, re.M)
@@ -38,6 +40,10 @@ def test_table_and_json(what, reference, ours, python, tmp_path):
         lists = [value for value in row.values() if isinstance(value, list)]
         assert lists
         assert all(number > 0 for numbers in lists for number in numbers)
+    if what == 'train':
+        # Four steps of 64 images.
+        median = statistics.median(rows[0]['time'])
+        assert rows[0]['images/s'] == pytest.approx(4 * 64 / median)
 
 
 def test_names_what_is_wrong(inline):

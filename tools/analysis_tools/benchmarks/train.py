@@ -41,7 +41,11 @@ EDGE = 400
 
 
 def measure(
-    path: str | Path, batch_size: int | None, data: str = 'files', repeats: int = 5
+    path: str | Path,
+    batch_size: int | None,
+    data: str = 'files',
+    steps: int | None = None,
+    repeats: int = 5,
 ) -> list[dict]:
     """Train on synthetic images with the stock tool, and with nothing around the steps.
 
@@ -53,6 +57,8 @@ def measure(
         batch_size (int, optional): Images a step. None means the config's.
         data (str): One of :data:`DATA`: what the config's images are read from, or with.
             Defaults to ``'files'``, or what is in memory.
+        steps (int, optional): Of an epoch; a multiple of :data:`DIFFERENT` where images
+            lie in files. Defaults to None, which means 20, and 200 with a GPU.
         repeats (int): Epochs that are timed. Defaults to 5.
 
     Returns:
@@ -64,7 +70,7 @@ def measure(
     """
     cfg = load_config(path)
     batch_size = batch_size or cfg.train_dataloader.batch_size
-    steps = 200 if torch.cuda.is_available() else 20
+    steps = steps or (200 if torch.cuda.is_available() else 20)
     with tempfile.TemporaryDirectory() as folder:
         config = _synthetic(cfg, Path(folder), batch_size, steps, repeats, data)
         command = [sys.executable, str(TRAIN), str(config)]
@@ -224,7 +230,12 @@ def _synthetic(
     else:
         write_jpegs(folder, batch_size * DIFFERENT)
         dataset.data_root = str(folder)
-        times = steps // DIFFERENT
+        times, left = divmod(steps, DIFFERENT)
+        if left:
+            raise ValueError(
+                f'--steps {steps}: an epoch repeats {DIFFERENT} batches of images in '
+                f'files; take a multiple of {DIFFERENT}'
+            )
         plain = folder / 'files.py'
         cfg.dump(plain)
         hook.update(reference=str(plain), times=times)

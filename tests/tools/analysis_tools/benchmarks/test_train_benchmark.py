@@ -34,3 +34,8 @@ def test_reads_the_images_as_told(data, dataset, preprocessor, tmp_path):
 def test_images_in_memory_are_not_packed(tmp_path):
     with pytest.raises(ValueError, match='--data packed: the images of this config are'):
         train._synthetic(load_config(DIGITS), tmp_path, 1, 8, 1, 'packed')
+
+
+def test_steps_repeat_whole_batches(tmp_path):
+    with pytest.raises(ValueError, match='--steps 6: an epoch repeats 4 batches'):
+        train._synthetic(load_config(IMAGENET), tmp_path, 1, 6, 1, 'files')

@@ -1,0 +1,31 @@
+"""Keeps steps that float16's loss scale skips out of fused SGD."""
+
+from mmengine.hooks import Hook
+from mmengine.optim import AmpOptimWrapper, OptimWrapperDict
+from mmengine.runner import Runner
+from mmpretrain.registry import HOOKS
+from torch.optim import SGD
+
+from ...checked_arguments import checked_arguments
+
+
+@HOOKS.register_module()
+@checked_arguments
+class SkippedStepsHook(Hook):
+    """Let the loss scale itself skip the steps of fused SGD.
+
+    PyTorch leaves it to a fused optimizer to skip a step whose gradients are infinite, as
+    the first ones in float16 often are. Its SGD (2.14) then keeps a momentum that nobody
+    has written, and the weights get what was in memory. Skipped by the loss scale, as
+    for optimizers that are not fused, an iteration waits for the GPU once.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        """Tell the loss scale that SGD does not skip steps."""
+        wrappers = runner.optim_wrapper
+        if not isinstance(wrappers, OptimWrapperDict):
+            wrappers = dict(only=wrappers)
+        for wrapper in wrappers.values():
+            is_sgd = isinstance(wrapper.optimizer, SGD)
+            if isinstance(wrapper, AmpOptimWrapper) and is_sgd:
+                wrapper.optimizer._step_supports_amp_scaling = False
