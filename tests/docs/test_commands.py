@@ -58,9 +58,6 @@ RUN_BY = {
         'tests/tools/analysis_tools/test_print_side_branches.py'
         '::test_what_it_prints_builds_the_same_model'
     ),
-    ('compare_families.py',): (
-        'tests/tools/analysis_tools/test_compare_families.py::test_a_row_of_a_family'
-    ),
     ('compare_families.py', '--step'): (
         'tests/tools/analysis_tools/test_compare_families.py::test_a_row_of_a_family'
     ),

@@ -18,11 +18,15 @@ def test_a_row_of_a_family(inline):
     assert cells['lines'] == '3'
     assert cells['parameters'] == '2.28 M'
     assert cells['forks'] == 'layers.0, layers.1'
-    flops, step = (float(cells[f'{key} / plain'].split()[0]) for key in ('FLOPs', 'step'))
+    flops, step, operators = (
+        float(cells[f'{key} / plain'].split()[0])
+        for key in ('FLOPs', 'step', 'operators')
+    )
     assert 1 < flops < 2.3
     plain, ours = (float(cells[key].split()[0]) for key in ('plain build', 'build'))
     assert 0 < plain < ours
     assert 1 < step < 3
+    assert 1 < operators < 3
     assert re.search(
         r'^`python .*compare_families.py ShuffleNetV2 --step` on', output, re.M
     )
