@@ -18,10 +18,8 @@ def test_a_row_of_a_family(inline):
     assert cells['lines'] == '3'
     assert cells['parameters'] == '2.28 M'
     assert cells['forks'] == 'layers.0, layers.1'
-    flops, step, operators = (
-        float(cells[f'{key} / plain'].split()[0])
-        for key in ('FLOPs', 'step', 'operators')
-    )
+    names = 'FLOPs', 'step', 'operators'
+    flops, step, operators = (float(cells[f'{n} / plain'].split()[0]) for n in names)
     assert 1 < flops < 2.3
     plain, ours = (float(cells[key].split()[0]) for key in ('plain build', 'build'))
     assert 0 < plain < ours
