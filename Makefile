@@ -32,7 +32,7 @@ install: $(VENV)/.installed
 $(VENV)/.installed: setup.py
 	$(PYTHON) -m venv $(VENV)
 	MMCV_WITH_OPS=0 $(BIN)/pip install -q --disable-pip-version-check \
-	    --no-compile -e '.[$(STACK),dali,demo,export,test]'
+	    --no-compile -e '.[$(STACK),cam,dali,demo,export,test]'
 # MMEngine asks for the OpenCV that needs libGL. This one, over it, needs no screen.
 	$(BIN)/pip install -q --disable-pip-version-check \
 	    --force-reinstall --no-deps opencv-python-headless

@@ -72,6 +72,8 @@ setup(
             'onedl-mmcv>=2.3.6,<2.4',
             'opencv-python',
         ],
+        # For MMPretrain's vis_cam.py, whose option use_cuda 1.5 does not know.
+        'cam': ['grad-cam<1.5'],
         # Of the CUDA that PyTorch comes with; nvidia-dali-cuda120 for one of CUDA 12.
         'dali': ['nvidia-dali-cuda130; sys_platform == "linux"'],
         'demo': ['scikit-learn', 'scipy', 'matplotlib'],

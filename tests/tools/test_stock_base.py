@@ -3,14 +3,17 @@
 from pathlib import Path
 
 import mmpretrain
+import numpy as np
 import pytest
 import torch
 from mmpretrain.registry import MODELS
+from PIL import Image
 
 import families
 from paths import ROOT
 
 STOCK = Path(mmpretrain.__file__).parent / '.mim/tools'
+STRIP = ROOT / 'tools/model_converters/strip_side_branches.py'
 TEXT = families.TEXT.format(base=families.FAMILIES['ResNet'])
 # A config with other imports: the name of the classifier has the package in it.
 WITHOUT_IMPORT = """
@@ -48,8 +51,30 @@ def test_trains_and_is_stock_when_stripped(text, python, imagenet, tmp_path):
 
     checkpoint = tmp_path / 'work/epoch_1.pth'
     stripped = tmp_path / 'stripped.pth'
-    strip = ROOT / 'tools/model_converters/strip_side_branches.py'
-    python(strip, checkpoint, stripped)
+    python(STRIP, checkpoint, stripped)
     plain = families.plain_config_of('ResNet')
     weights = torch.load(stripped, weights_only=True)['state_dict']
     MODELS.build(plain.model).load_state_dict(weights)
+
+
+def test_vis_cam_draws_the_stock_networks_map(build, inline, python, tmp_path):
+    family = 'ShuffleNetV2'
+    config, image = tmp_path / 'mine.py', tmp_path / 'image.png'
+    config.write_text(families.TEXT.format(base=families.FAMILIES[family]))
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 48, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(image)
+    checkpoint, stripped = tmp_path / 'trained.pth', tmp_path / 'stripped.pth'
+    torch.save(dict(state_dict=build(config).state_dict()), checkpoint)
+    inline(STRIP, checkpoint, stripped)
+    plain = tmp_path / 'plain.py'
+    plain.write_text(f"_base_ = 'mmpretrain::{families.FAMILIES[family]}'")
+    vis_cam = STOCK / 'visualization/vis_cam.py'
+    drawn = []
+    for run, *of in ((python, config, checkpoint), (inline, plain, stripped)):
+        path = tmp_path / f'{of[0].stem}.png'
+        options = ('--target-category', '7', '--save-path', path)
+        output = run(vis_cam, image, *of, *options)
+        assert 'the last norm layer "backbone.layers.3.bn" as the target' in output
+        drawn.append(np.asarray(Image.open(path)))
+    assert drawn[0].std() > 0
+    assert np.array_equal(*drawn)
