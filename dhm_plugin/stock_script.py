@@ -9,11 +9,16 @@ import mmpretrain
 from mmengine.logging import print_log
 from PIL import UnidentifiedImageError
 
+from .archive import DamagedArchive
 from .checkpoints import CheckpointError
+from .datasets.packed.index import PackError
 from .folder_lock import FolderInUse
 
 # What FiniteCheckHook and LoadImageFromFile raise, and what files and folders do.
-_OURS = FloatingPointError, UnidentifiedImageError, CheckpointError, FolderInUse
+_OURS = (
+    *(FloatingPointError, UnidentifiedImageError, CheckpointError, DamagedArchive),
+    *(PackError, FolderInUse),
+)
 
 
 def run_stock(name: str) -> None:

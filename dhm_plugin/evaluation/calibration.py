@@ -22,7 +22,8 @@ class Calibration(BaseMetric):
       from the mean of that probability counts with its share of the images.
 
     Where predictions have the logits of side branches
-    (``model = dict(neck=dict(eval_branches=True))``), there are also those of ``side0``,
+    (``eval_branches=True`` in a :class:`SideBranchNeck`, or over a plain config in the
+    :class:`DHMClassifier`), there are also those of ``side0``,
     ..., and of ``ensemble``, the mean of the class probabilities of all branches. Those
     of any other classifier of MMPretrain have ``main`` alone. Several processes count
     each image once.

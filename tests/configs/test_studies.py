@@ -38,7 +38,7 @@ def test_no_run_is_missing(name):
     assert sorted(runs) == sorted((c, seed) for c in configs for seed in range(seeds))
     assert len({row['epochs'] for row in rows}) == 1
     for config in configs:
-        assert len(list(ROOT.glob(f'configs/**/{config}.py'))) == 1
+        assert any(ROOT.glob(f'configs/**/{config}.py'))
 
 
 @pytest.mark.parametrize('name', NAMES)

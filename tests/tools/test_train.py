@@ -177,3 +177,14 @@ work_dir = '{tmp_path}/work'
     )
     output = inline(ROOT / 'tools/test.py', config, tmp_path / 'some.pth', code=1)
     assert f'the image {tmp_path}/missing.png cannot be read: Fi' in last_line(output)
+
+
+def test_a_damaged_checkpoint_ends_with_one_line(inline, build, tmp_path):
+    checkpoint = tmp_path / 'some.pth'
+    torch.save(build(DIGITS).state_dict(), checkpoint)
+    content = bytearray(checkpoint.read_bytes())
+    content[len(content) // 2] ^= 1
+    checkpoint.write_bytes(content)
+    work = ('--work-dir', tmp_path / 'work')
+    output = inline(ROOT / 'tools/test.py', DIGITS, checkpoint, *work, code=1)
+    assert f'{checkpoint}: ' in last_line(output)

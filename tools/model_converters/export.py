@@ -13,7 +13,7 @@ from dhm_plugin.checkpoints.export import FORMATS, export
 def main() -> None:
     """Parse the command line and export."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='the config that it was trained with')
+    parser.add_argument('config', help='what it was trained with, or the plain one')
     parser.add_argument('checkpoint', help='what the training has written')
     parser.add_argument('out', help='.pth, .safetensors or .onnx')
     parser.add_argument('--to', required=True, choices=FORMATS)

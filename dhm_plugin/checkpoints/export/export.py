@@ -34,7 +34,7 @@ def export(
     Both networks run on the same images, one at a time and several at once.
 
     Args:
-        config (str | Path): The config that it was trained with.
+        config (str | Path): The config that it was trained with, or the plain one.
         checkpoint (str | Path): What the training has written.
         out (str | Path): Where to. ``.safetensors``, or ``.pth`` or ``.pt`` by
             ``torch.save``; with ``to='onnx'`` ``.onnx``.

@@ -48,8 +48,7 @@ class ConsistencyHook(Hook):
 
     Raises:
         ValueError: If ``interval`` is not positive.
-        TypeError: If the network is no :class:`DHMClassifier`, or its side branches are
-            not a :class:`SideBranchNeck`'s.
+        TypeError: If the network is no :class:`DHMClassifier`.
     """
 
     # Before the line of the log of the same iteration is written.

@@ -55,7 +55,8 @@ class FiniteCheckHook(Hook):
     changes no weight. There, losses are at fault when those of 30 iterations in a row are
     not finite.
 
-    All processes stop, with the same message.
+    All processes stop, with the same message. What is found only before a checkpoint is
+    saved stops the one that saves.
 
     Raises:
         FloatingPointError: If one is not finite. It names the iteration, which branch and
