@@ -72,7 +72,7 @@ RUN_BY = {
         'tests/tools/analysis_tools/test_update_zoo.py::test_writes_and_checks'
     ),
     ('benchmark.py step',): STEP,
-    ('benchmark.py train',): BENCHMARK,
+    ('benchmark.py train', '--steps'): BENCHMARK,
     ('benchmark.py loader',): BENCHMARK,
     ('benchmark.py infer',): BENCHMARK,
     ('plain_pytorch.py',): (
