@@ -138,6 +138,7 @@ def main() -> None:
         study = study_of(args)
         if args.tune:
             tune(study, args)
+            print(tables.tuning_table(study, results.read(args.out / 'tuning.csv')))
             print(f'The choice is frozen: {args.out / "choice.json"}')
             return
         if not args.no_train:

@@ -82,7 +82,8 @@ def test_tunes_freezes_and_then_reads_the_test_images(
 
     # There are no test images: nobody has read them.
     assert not (tmp_path / 'images').exists()
-    inline(*command, '--tune')
+    text = inline(*command, '--tune')
+    assert '| tuning | lr1e-09 | lr0.05 |' in text
     rows = results.read(out / 'tuning.csv')
     names = [f'{m}_lr{lr}' for m in ('plain', 'dhm', 'longer') for lr in (1e-9, 0.05)]
     assert sorted(row['config'] for row in rows) == sorted(names)

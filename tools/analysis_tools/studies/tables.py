@@ -13,6 +13,7 @@ from .comparison import (
     probability_of_better,
 )
 from .results import CALIBRATION, branches, measures, values
+from .study import Study, tuning_name
 
 # The rows of a study's CSV file, and the pairs of configs that are claimed to differ.
 Claimed = tuple[Sequence[dict[str, str]], Sequence[tuple[str, str]]]
@@ -169,3 +170,33 @@ def _mean(by_seed: dict[int, float], digits: int = 2) -> str:
     numbers = list(by_seed.values())
     spread = f' ± {statistics.stdev(numbers):.{digits}f}' if len(numbers) > 1 else ''
     return f'{statistics.mean(numbers):.{digits}f}{spread}'
+
+
+def tuning_table(study: Study, rows: Sequence[dict[str, str]]) -> str:
+    """Lay out what each method reaches with each point of the grid.
+
+    Args:
+        study (Study): The study.
+        rows (Sequence[dict[str, str]]): Of its tuning.
+
+    Returns:
+        str: The table; the mean accuracy of the main branch over the seeds, in percent,
+        the chosen one bold. ``nan`` where a training diverged.
+
+    Raises:
+        ValueError: If a row is missing.
+    """
+    points, chosen = study.points, study.choose(rows)
+    lines = []
+    for method in study.configs:
+        found = [values(rows, tuning_name(method, point)) for point in points]
+        means = [
+            statistics.mean(accuracies[seed] for seed in study.tuning_seeds)
+            for accuracies in found
+        ]
+        cells = [f'{mean:.2f}' for mean in means]
+        place = points.index(chosen[method])
+        cells[place] = f'**{cells[place]}**'
+        lines.append([method, *cells])
+    header = [tuning_name('', point).removeprefix('_') for point in points]
+    return markdown_table.table(['tuning', *header], *lines)

@@ -5,6 +5,7 @@ import pytest
 from paths import ROOT
 from studies.choice import freeze, frozen
 from studies.study import Study, read_study, tuning_name
+from studies.tables import tuning_table
 
 MAP = ROOT / 'configs/studies/map'
 LR, DECAY = 'optim_wrapper.optimizer.lr', 'optim_wrapper.optimizer.weight_decay'
@@ -50,6 +51,25 @@ def test_what_has_diverged_is_not_chosen(study):
     accuracies = [[9, 'nan', 1, 2], [9, 90, 20, 2]]
     rows = rows_of(study, dict.fromkeys(study.configs, accuracies))
     assert study.choose(rows)['dhm'] == {LR: 0.3, DECAY: 1e-4}
+
+
+def test_the_table_of_the_tuning(study):
+    rows = rows_of(
+        study,
+        {
+            'plain': [[1, 2, 3, 4], [3, 2, 3, 4]],
+            'dhm': [[9, 'nan', 1, 2.5], [9, 90, 20, 2]],
+        },
+    )
+    # Of another seed.
+    more = [{**row, 'seed': '7', 'main': '0'} for row in rows]
+    assert tuning_table(study, rows + more).splitlines() == [
+        '| tuning | lr0.1_weight_decay0.0001 | lr0.1_weight_decay0.001 | '
+        'lr0.3_weight_decay0.0001 | lr0.3_weight_decay0.001 |',
+        '| --- | --- | --- | --- | --- |',
+        '| plain | 2.00 | 2.00 | 3.00 | **4.00** |',
+        '| dhm | 9.00 | nan | **10.50** | 2.25 |',
+    ]
 
 
 def test_the_choice_is_written_once(study, tmp_path):
