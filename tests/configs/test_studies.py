@@ -4,6 +4,8 @@ import pytest
 
 from paths import ROOT
 from studies import results, tables
+from studies.choice import frozen
+from studies.study import read_study
 
 STUDIES = ROOT / 'configs/studies'
 NAMES = (
@@ -15,6 +17,8 @@ NAMES = (
     'families/resnetv1d18',
     'fashion_mnist',
 )
+# Their choice is frozen.
+TUNED = ('map/stage1',)
 
 
 def read(name):
@@ -47,3 +51,14 @@ def test_the_table_is_that_of_the_csv(name):
     expected = tables.table(rows, configs) + tables.consistency_table(rows, configs)
     assert table == expected
     assert table in (STUDIES / 'README.md').read_text()
+
+
+@pytest.mark.parametrize('name', TUNED)
+def test_the_tuning_is_whole_and_its_choice_that_of_the_table(name):
+    study = read_study(STUDIES / f'{name}.py', STUDIES)
+    rows = results.read(STUDIES / name / 'tuning.csv')
+    assert sorted((row['config'], int(row['seed'])) for row in rows) == sorted(
+        (training.name, training.seed) for training in study.tunings()
+    )
+    assert frozen(STUDIES / name / 'choice.json', study, rows)
+    assert tables.tuning_table(study, rows) in (STUDIES / 'README.md').read_text()
