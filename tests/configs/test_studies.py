@@ -18,7 +18,7 @@ NAMES = (
     'fashion_mnist',
 )
 # Their choice is frozen.
-TUNED = ('map/stage1',)
+TUNED = ('map/stage1', 'learning_rate/repvgg')
 
 
 def read(name):
