@@ -1,3 +1,4 @@
+import itertools
 import multiprocessing
 import os
 import time
@@ -39,6 +40,19 @@ def in_another_process():
     return run
 
 
+def fragmenting():
+    """Free blocks, each larger than all before, below one that is kept."""
+    sizes = itertools.count(8)
+    mebibytes(30)  # glibc's heap takes blocks up to this size from now on
+
+    def run():
+        block = mebibytes(next(sizes))
+        kept.append(bytearray(100_000))
+        del block
+
+    return run
+
+
 def ending():
     os._exit(1)
 
@@ -55,6 +69,11 @@ def test_sees_growth():
     taken = memory.measure(growing, repeats=11)
     assert taken.peak == pytest.approx(11 * 8, abs=8)
     assert taken.growth == pytest.approx(5 * 8, abs=2)
+
+
+def test_does_not_count_what_is_free():
+    taken = memory.measure(fragmenting, repeats=11)
+    assert taken.growth == pytest.approx(0, abs=2)
 
 
 def test_says_that_the_process_has_ended():
