@@ -22,9 +22,10 @@ class ConsistencyHook(Hook):
 
     - ``cosine_stage0_side0_main``: the cosine between the gradients that the losses of
       side0 and of the main branch (cross-entropy and mimicking loss) send into the
-      parameters of the backbone up to its first feature map; ``stage1``: between the
-      first and the second map, and so on. 1: the branches pull in the same direction,
-      0: they ignore each other, -1: they work against each other.
+      parameters of the backbone up to its first feature map, or first fork of a derived
+      branch; ``stage1``: between the first and the second, and so on. 1: the branches
+      pull in the same direction, 0: they ignore each other, -1: they work against each
+      other.
     - ``cosine_ce_stage0_side0_main``: the same for their cross-entropies alone.
     - ``cka_side0_main``: the linear centered kernel alignment of their pooled features,
       from 0 (unrelated) to 1 (the same up to rotation and scale).
