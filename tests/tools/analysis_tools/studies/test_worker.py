@@ -15,7 +15,11 @@ from studies.worker import train, workers
 PLAIN = ROOT / 'configs/plain/resnet20_1xb64_digits.py'
 # It draws at random which branches are forked, and augments at random.
 FORKED = ROOT / 'configs/ablations/resnet20_dhm-fork0.5_1xb64_digits.py'
-SHORT = {'train_dataloader.batch_size': 360, 'train_cfg.max_epochs': 2}
+SHORT = {
+    'train_dataloader.dataset.dataset.indices': 128,
+    'val_dataloader.dataset.indices': 128,
+    'train_cfg.max_epochs': 2,
+}
 
 
 def test_nothing_depends_on_what_ran_before(tmp_path, monkeypatch, tool_env):
