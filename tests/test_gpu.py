@@ -91,12 +91,15 @@ def test_mixed_precision_trains(dtype, build):
 
 @needs_gpu
 def test_train_with_amp(tool_env, tmp_path):
-    config = ROOT / 'configs/dhm/resnet20_dhm_1xb64_digits.py'
-    command = [sys.executable, ROOT / 'tools/train.py', config, '--amp']
+    config = tmp_path / 'scaled.py'
     # Its first steps are skipped.
-    scale = 'optim_wrapper.loss_scale.init_scale=16777216'
-    options = ['--work-dir', tmp_path, '--cfg-options', 'train_cfg.max_epochs=3', scale]
-    subprocess.run([*command, *options], env=tool_env, check=True)
+    config.write_text(
+        f"_base_ = '{ROOT}/configs/dhm/resnet20_dhm_1xb64_digits.py'\n"
+        'optim_wrapper = dict(loss_scale=dict(init_scale=2.0**24))\n'
+        'train_cfg = dict(max_epochs=3)\n'
+    )
+    command = [sys.executable, ROOT / 'tools/train.py', config, '--amp']
+    subprocess.run([*command, '--work-dir', tmp_path], env=tool_env, check=True)
     (path,) = tmp_path.glob('*/vis_data/scalars.json')
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     losses = [row['loss'] for row in rows if 'loss' in row]

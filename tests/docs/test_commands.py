@@ -73,10 +73,6 @@ RUN_BY = {
     ),
     ('benchmark.py step',): STEP,
     ('benchmark.py train', '--steps'): BENCHMARK,
-    ('benchmark.py train', '--data', '--steps'): (
-        'tests/tools/analysis_tools/benchmarks/test_train_benchmark.py'
-        '::test_reads_the_images_as_told'
-    ),
     ('benchmark.py loader',): BENCHMARK,
     ('benchmark.py infer',): BENCHMARK,
     ('plain_pytorch.py',): (

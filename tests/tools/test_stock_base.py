@@ -58,6 +58,7 @@ def test_trains_and_is_stock_when_stripped(text, python, imagenet, tmp_path):
 
 
 def test_vis_cam_draws_the_stock_networks_map(build, inline, tmp_path):
+    pytest.importorskip('pytorch_grad_cam', reason="pip install 'dhm_plugin[cam]'")
     family = 'ShuffleNetV2'
     config, image = tmp_path / 'mine.py', tmp_path / 'image.png'
     config.write_text(families.TEXT.format(base=families.FAMILIES[family]))

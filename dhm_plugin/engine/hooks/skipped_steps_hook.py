@@ -1,5 +1,6 @@
 """Keeps steps that float16's loss scale skips out of fused SGD."""
 
+import torch
 from mmengine.hooks import Hook
 from mmengine.optim import AmpOptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
@@ -17,7 +18,8 @@ class SkippedStepsHook(Hook):
     PyTorch leaves it to a fused optimizer to skip a step whose gradients are infinite, as
     the first ones in float16 often are. Its SGD (2.14) then keeps a momentum that nobody
     has written, and the weights get what was in memory. Skipped by the loss scale, as
-    for optimizers that are not fused, an iteration waits for the GPU once.
+    for optimizers that are not fused, an iteration waits for the GPU once. It cannot skip
+    those of float16 weights: they stay as they are.
     """
 
     def before_train(self, runner: Runner) -> None:
@@ -26,6 +28,14 @@ class SkippedStepsHook(Hook):
         if not isinstance(wrappers, OptimWrapperDict):
             wrappers = dict(only=wrappers)
         for wrapper in wrappers.values():
-            is_sgd = isinstance(wrapper.optimizer, SGD)
-            if isinstance(wrapper, AmpOptimWrapper) and is_sgd:
-                wrapper.optimizer._step_supports_amp_scaling = False
+            optimizer = wrapper.optimizer
+            if (
+                isinstance(wrapper, AmpOptimWrapper)
+                and isinstance(optimizer, SGD)
+                and not any(
+                    weight.dtype == torch.float16
+                    for group in optimizer.param_groups
+                    for weight in group['params']
+                )
+            ):
+                optimizer._step_supports_amp_scaling = False

@@ -32,6 +32,15 @@ def test_a_skipped_first_step_leaves_no_momentum():
     torch.testing.assert_close(weights[True], weights[False])
 
 
+def test_weights_in_float16_are_trained():
+    weight = nn.Parameter(torch.ones(40, dtype=torch.float16))
+    optimizer = SGD([weight], lr=0.1, momentum=0.9, fused=True)
+    wrapper = AmpOptimWrapper(optimizer=optimizer, loss_scale=1.0)
+    SkippedStepsHook().before_train(SimpleNamespace(optim_wrapper=wrapper))
+    wrapper.update_params(weight.float().square().sum())
+    assert weight[0] < 1
+
+
 def test_in_every_training(tmp_path):
     optimizer = dict(type='SGD', lr=0.1, momentum=0.9, fused=True)
     wrapper = dict(type='AmpOptimWrapper', optimizer=optimizer)

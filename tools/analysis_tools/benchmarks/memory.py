@@ -43,8 +43,8 @@ def measure(make: Callable[[], Callable[[], object]], repeats: int = 20) -> Memo
 
     What several of its processes share counts once. Files that are mapped into memory,
     such as libraries, do not: other programs may share them. What the process has
-    once all is imported is taken off. Linux only, and what is free is left out where the
-    C library is glibc.
+    once all is imported is taken off. Linux only, and free blocks of 128 KiB and more are
+    left out where the C library is glibc.
 
     Args:
         make (Callable): Is called there, and gives what is run. It must be possible to

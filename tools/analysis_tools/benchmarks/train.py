@@ -66,11 +66,15 @@ def measure(
 
     Raises:
         subprocess.CalledProcessError: If the training fails.
-        ValueError: If the images are in memory, and ``data`` is not ``'files'``.
+        ValueError: If the images are in memory, and ``data`` is not ``'files'``; if
+            ``steps`` is not as said.
     """
     cfg = load_config(path)
     batch_size = batch_size or cfg.train_dataloader.batch_size
-    steps = steps or (200 if torch.cuda.is_available() else 20)
+    if steps is None:
+        steps = 200 if torch.cuda.is_available() else 20
+    if steps < 1:
+        raise ValueError(f'--steps {steps}: an epoch has at least one')
     with tempfile.TemporaryDirectory() as folder:
         config = _synthetic(cfg, Path(folder), batch_size, steps, repeats, data)
         command = [sys.executable, str(TRAIN), str(config)]
@@ -228,14 +232,14 @@ def _synthetic(
             num_classes=cfg.model.head.num_classes,
         )
     else:
-        write_jpegs(folder, batch_size * DIFFERENT)
-        dataset.data_root = str(folder)
         times, left = divmod(steps, DIFFERENT)
         if left:
             raise ValueError(
                 f'--steps {steps}: an epoch repeats {DIFFERENT} batches of images in '
                 f'files; take a multiple of {DIFFERENT}'
             )
+        write_jpegs(folder, batch_size * DIFFERENT)
+        dataset.data_root = str(folder)
         plain = folder / 'files.py'
         cfg.dump(plain)
         hook.update(reference=str(plain), times=times)
