@@ -16,8 +16,12 @@ from .folder_lock import FolderInUse
 
 # What FiniteCheckHook and LoadImageFromFile raise, and what files and folders do.
 _OURS = (
-    *(FloatingPointError, UnidentifiedImageError, CheckpointError, DamagedArchive),
-    *(PackError, FolderInUse),
+    FloatingPointError,
+    UnidentifiedImageError,
+    CheckpointError,
+    DamagedArchive,
+    PackError,
+    FolderInUse,
 )
 
 

@@ -123,6 +123,34 @@ class Study:
             for method in self.configs
         ]
 
+    def means(self, rows: Sequence[dict[str, str]]) -> dict[str, list[float]]:
+        """Give the mean accuracy of the main branch over the tuning's seeds.
+
+        Args:
+            rows (Sequence[dict[str, str]]): Of the tuning.
+
+        Returns:
+            dict[str, list[float]]: By method, of each of :attr:`points` in turn; in
+            percent, NaN where a training diverged.
+
+        Raises:
+            ValueError: If a row is missing.
+        """
+        return {
+            method: [self._mean(rows, method, point) for point in self.points]
+            for method in self.configs
+        }
+
+    def _mean(self, rows: Sequence[dict[str, str]], method: str, point: Point) -> float:
+        name = tuning_name(method, point)
+        found = values(rows, name)
+        missing = [seed for seed in self.tuning_seeds if seed not in found]
+        if missing:
+            raise ValueError(
+                f'there is no row of {name}, seed {missing[0]}; train it with --tune'
+            )
+        return statistics.mean(found[seed] for seed in self.tuning_seeds)
+
     def choose(self, rows: Sequence[dict[str, str]]) -> dict[str, Point]:
         """Choose the point with the best mean accuracy of the main branch, a method each.
 
@@ -137,18 +165,8 @@ class Study:
             ValueError: If a row is missing.
         """
         chosen = {}
-        for method in self.configs:
-            means = []
-            for point in self.points:
-                found = values(rows, tuning_name(method, point))
-                missing = [seed for seed in self.tuning_seeds if seed not in found]
-                if missing:
-                    raise ValueError(
-                        f'there is no row of {tuning_name(method, point)}, seed '
-                        f'{missing[0]}; train it with --tune'
-                    )
-                mean = statistics.mean(found[seed] for seed in self.tuning_seeds)
-                means.append(-math.inf if math.isnan(mean) else mean)
+        for method, means in self.means(rows).items():
+            means = [-math.inf if math.isnan(mean) else mean for mean in means]
             # Equal up to the rounding of a sum.
             best = max(range(len(means)), key=lambda i: (round(means[i], 6), -i))
             chosen[method] = self.points[best]

@@ -188,12 +188,7 @@ def tuning_table(study: Study, rows: Sequence[dict[str, str]]) -> str:
     """
     points, chosen = study.points, study.choose(rows)
     lines = []
-    for method in study.configs:
-        found = [values(rows, tuning_name(method, point)) for point in points]
-        means = [
-            statistics.mean(accuracies[seed] for seed in study.tuning_seeds)
-            for accuracies in found
-        ]
+    for method, means in study.means(rows).items():
         cells = [f'{mean:.2f}' for mean in means]
         place = points.index(chosen[method])
         cells[place] = f'**{cells[place]}**'
