@@ -1,8 +1,10 @@
-"""DALI's decoding, cropping, resizing and flipping of batches, in the background."""
+"""Decoding by DALI, cropping, resizing and flipping of batches, in the background."""
 
+import gc
 import os
 import re
 import threading
+import traceback
 import weakref
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,13 +12,14 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from mmpretrain.structures import DataSample
+from PIL import Image
 
 from ...datasets.transforms.load_image_from_file import unreadable
 
-# Batches at once: on a GPU one is read by its CPU while it decodes the other. On a CPU
-# one batch keeps all threads busy.
-_AT_ONCE = {'cpu': 1, 'gpu': 2}
+# Batches at once: one is read, or put together, while the other is decoded.
+_AT_ONCE = 2
 # In the message of what goes wrong there, and of what no image is to blame for.
 _IN_DECODER = 'fn.decoders.'
 _OF_THE_MACHINE = re.compile('CUDA|memory|alloc', re.IGNORECASE)
@@ -47,6 +50,9 @@ def import_dali() -> Any:
 class DaliDecoder:
     """Decode batches of encoded images, in the order in which they come.
 
+    On a GPU, DALI resizes and flips too; on a CPU, where that takes longer than the
+    decoding, PyTorch and Pillow do.
+
     Args:
         device (str): ``'gpu'`` or ``'cpu'``.
         num_threads (int, optional): Threads that decode. Defaults to None: as many as
@@ -72,7 +78,11 @@ class DaliDecoder:
         self._num_threads = num_threads
         # Memory of what is decoded is this stream's: none that the network still reads.
         self._stream = torch.cuda.Stream(self._gpu) if device == 'gpu' else None
-        self._threads = ThreadPoolExecutor(_AT_ONCE[device], 'dali')
+        self._threads = ThreadPoolExecutor(_AT_ONCE, 'dali')
+        # Without them DALI resizes.
+        self._resizing = None
+        if device == 'cpu':
+            self._resizing = ThreadPoolExecutor(num_threads, 'resizing')
         self._pipelines: dict[int, Any] = {}  # of each thread
         weakref.finalize(self, _release, os.getpid(), self._pipelines)
 
@@ -112,25 +122,34 @@ class DaliDecoder:
         self, images: Sequence[bytes], samples: Sequence[DataSample]
     ) -> torch.Tensor:
         pipeline = self._pipeline(len(images))
-        window = np.array([sample.window for sample in samples])
         decoded = np.array([sample.decoded for sample in samples], np.int32)
         begin, end = decoded[:, :2], decoded[:, 2:]
+        windows = np.array([sample.window for sample in samples]) - np.tile(begin, 2)
         inputs = dict(
             content=[np.frombuffer(image, np.uint8) for image in images],
             begin=np.ascontiguousarray(begin),
             shape=end - begin,
-            window_begin=np.float32(window[:, :2] - begin),
-            window_end=np.float32(window[:, 2:] - begin),
-            size=np.array([sample.img_shape for sample in samples], np.float32),
-            flip=np.array([sample.flip for sample in samples], np.int32),
         )
+        if self._resizing is None:
+            inputs.update(
+                window_begin=np.float32(windows[:, :2]),
+                window_end=np.float32(windows[:, 2:]),
+                size=np.array([sample.img_shape for sample in samples], np.float32),
+                flip=np.array([sample.flip for sample in samples], np.int32),
+            )
         try:
             (crops,) = pipeline.run(**inputs)
-        except RuntimeError:
-            # It is of no use after an error.
-            del self._pipelines[threading.get_ident()]
+        except RuntimeError as error:
+            # It is of no use after an error, and must be gone before another process is
+            # forked.
+            del self._pipelines[threading.get_ident()], pipeline
+            traceback.clear_frames(error.__traceback__)
+            gc.collect()
             raise
-        return self._to_torch(crops.as_tensor())
+        if self._resizing is None:
+            return self._to_torch(crops.as_tensor())
+        resized = self._resizing.map(_resized, crops, windows, samples)
+        return torch.stack([*resized])
 
     def _pipeline(self, size: int) -> Any:
         """Give this thread's pipeline for so many images."""
@@ -149,7 +168,7 @@ class DaliDecoder:
         return pipeline
 
     def _crops(self) -> Any:
-        """Define the graph."""
+        """Define the graph: decoded crops, and on a GPU their resizing and flip."""
         fn, types = self._dali.fn, self._dali.types
 
         def given(name: str, dtype: Any, ndim: int) -> Any:
@@ -166,6 +185,8 @@ class DaliDecoder:
             adjust_orientation=False,
             device='mixed' if self._device == 'gpu' else 'cpu',
         )
+        if self._resizing is not None:
+            return decoded
         resized = fn.resize(
             decoded,
             roi_start=given('window_begin', types.FLOAT, 1),
@@ -183,7 +204,7 @@ class DaliDecoder:
 
     def _to_torch(self, crops: Any) -> torch.Tensor:
         """Copy what DALI will use again."""
-        if self._gpu is None:
+        if self._gpu is None:  # as in the tests
             return torch.from_numpy(np.array(crops))
         from nvidia.dali.plugin.pytorch import feed_ndarray
 
@@ -192,6 +213,22 @@ class DaliDecoder:
             feed_ndarray(crops, images, cuda_stream=self._stream)
         self._stream.synchronize()
         return images
+
+
+def _resized(decoded: Any, window: np.ndarray, sample: DataSample) -> torch.Tensor:
+    """Resize a window of a decoded image, and flip it, to uint8 (3, H, W)."""
+    image, size = np.asarray(decoded), sample.img_shape
+    if (window == (0, 0, *image.shape[:2])).all():
+        planes = torch.from_numpy(image).permute(2, 0, 1).unsqueeze(0)
+        resized = F.interpolate(planes, size, mode='bilinear', antialias=True)[0]
+    else:
+        # Pillow alone takes one that ends between pixels. It has the same filter.
+        top, left, bottom, right = window
+        image = Image.fromarray(image).resize(
+            size[::-1], Image.Resampling.BILINEAR, (left, top, right, bottom)
+        )
+        resized = torch.from_numpy(np.array(image)).permute(2, 0, 1)
+    return resized.flip(-1) if sample.flip else resized
 
 
 def _release(process: int, pipelines: dict) -> None:
