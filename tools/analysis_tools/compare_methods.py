@@ -149,12 +149,7 @@ def main() -> None:
     names = [*study.configs]
     if not any(row['config'] in names for row in rows):
         sys.exit(f'compare_methods.py: {csv}: has no row of {", ".join(names)}')
-    text = (
-        tables.table(rows, names)
-        + tables.claims_table({'': (rows, study.claims)})
-        + tables.cost_table(rows, names)
-        + tables.consistency_table(rows, names)
-    )
+    text = tables.report(rows, names, study.claims)
     with written_at_once(args.out / 'results.md') as temporary:
         temporary.write_text(text)
     plot(rows, names, args.out / 'results.png')

@@ -19,6 +19,31 @@ from .study import Study, tuning_name
 Claimed = tuple[Sequence[dict[str, str]], Sequence[tuple[str, str]]]
 
 
+def report(
+    rows: Sequence[dict[str, str]],
+    configs: Sequence[str],
+    claims: Sequence[tuple[str, str]] = (),
+) -> str:
+    """Lay out all tables of a study.
+
+    Args:
+        rows (Sequence[dict[str, str]]): Of the CSV file.
+        configs (Sequence[str]): Names of the configs, in order; the first is what the
+            others are compared with.
+        claims (Sequence[tuple[str, str]]): As of ``Study``. Defaults to none.
+
+    Returns:
+        str: The tables, each after an empty line, but those of which the rows have
+        nothing.
+    """
+    return (
+        table(rows, configs)
+        + claims_table({'': (rows, claims)})
+        + cost_table(rows, configs)
+        + consistency_table(rows, configs)
+    )
+
+
 def table(rows: Sequence[dict[str, str]], configs: Sequence[str]) -> str:
     """Lay a study out as a Markdown table.
 
