@@ -55,8 +55,9 @@ class DaliDecoder:
 
     Args:
         device (str): ``'gpu'`` or ``'cpu'``.
-        num_threads (int, optional): Threads that decode. Defaults to None: as many as
-            this process has cores, shared with the other processes of the machine.
+        num_threads (int, optional): Threads that decode each of two batches, and on a
+            CPU as many that resize. Defaults to None: as many as this process has cores,
+            shared with the other processes of the machine.
 
     Raises:
         ImportError: If DALI is not installed.

@@ -25,9 +25,9 @@ class DaliPreprocessor(BatchPreprocessor):
     Args:
         device (str): What decodes: ``'gpu'``, with the help of the CPU, or ``'cpu'``.
             Defaults to ``'gpu'``.
-        num_threads (int, optional): Threads of the CPU that decode. Defaults to None: as
-            many as this process has cores, shared with the other processes of the
-            machine.
+        num_threads (int, optional): Threads of the CPU that decode each of two batches
+            at once. Defaults to None: as many as this process has cores, shared with the
+            other processes of the machine.
         mean (Sequence[float], optional): As in :class:`BatchPreprocessor`. Defaults to
             None.
         std (Sequence[float], optional): As there. Defaults to None.
