@@ -39,6 +39,7 @@ def report(
     return (
         table(rows, configs)
         + claims_table({'': (rows, claims)})
+        + calibration_table(rows, configs)
         + cost_table(rows, configs)
         + consistency_table(rows, configs)
     )
@@ -103,35 +104,72 @@ def consistency_table(rows: Sequence[dict[str, str]], configs: Sequence[str]) ->
 
 
 def cost_table(rows: Sequence[dict[str, str]], configs: Sequence[str]) -> str:
-    """Lay out what trainings cost, and how far their probabilities can be believed.
+    """Lay out what trainings cost.
 
     Args:
         rows (Sequence[dict[str, str]]): Of the CSV file.
         configs (Sequence[str]): Names of the configs, in order.
 
     Returns:
-        str: The table, after an empty line; mean ± standard deviation. Empty if the rows
-        do not have it.
+        str: The table, after an empty line; of the seconds the median, which one
+        training that was stopped for a while does not move. Empty if the rows do not
+        have it.
     """
-    configs = [config for config in configs if values(rows, config, 'flops')]
-    if not configs:
-        return ''
-    names = [name for name in rows[0] if name.startswith(CALIBRATION)]
     lines = []
     for config in configs:
-        flops, seconds = (values(rows, config, name) for name in ('flops', 'seconds'))
-        cells = [
-            f'{statistics.mean(values(rows, config, "iterations").values()):,.0f}',
-            f'{statistics.mean(flops.values()) / 1e12:.1f}',
-            f'{statistics.mean(seconds.values()):.0f}',
-        ]
-        # Likelihoods need a digit more than percents.
-        for name in names:
-            digits = 3 if name.startswith('nll_') else 2
-            cells.append(_mean(values(rows, config, name), digits))
+        flops = values(rows, config, 'flops').values()
+        if not flops:
+            continue
+        iterations, seconds = (
+            values(rows, config, name).values() for name in ('iterations', 'seconds')
+        )
+        lines.append(
+            [
+                config,
+                f'{statistics.mean(iterations):,.0f}',
+                f'{statistics.mean(flops) / 1e12:.1f}',
+                f'{statistics.median(seconds):.0f}',
+            ]
+        )
+    header = ['config', 'iterations', 'TFLOPs', 'seconds (median)']
+    return '\n' + markdown_table.table(header, *lines) if lines else ''
+
+
+def calibration_table(rows: Sequence[dict[str, str]], configs: Sequence[str]) -> str:
+    """Lay out how far the probabilities can be believed.
+
+    Args:
+        rows (Sequence[dict[str, str]]): Of the CSV file.
+        configs (Sequence[str]): Names of the configs, in order; all main branches are
+            compared with that of the first one.
+
+    Returns:
+        str: The table, after an empty line: calibration error in percent, negative
+        log-likelihood in nats; mean ± standard deviation, then the differences with
+        their 95% intervals. Empty if the rows do not have it.
+    """
+    names = sorted(name for name in rows[0] if name.startswith(CALIBRATION))
+    of_main = [name for name in names if name.endswith('_main')]
+    lines = []
+    for config in configs:
+        if not any(values(rows, config, name) for name in names):
+            continue
+        cells = [_mean(values(rows, config, name), _digits(name)) for name in names]
+        for name in of_main:
+            ours, theirs = (values(rows, each, name) for each in (config, configs[0]))
+            compared = config != configs[0]
+            cells.append(
+                _difference(ours, theirs, digits=_digits(name)) if compared else '-'
+            )
         lines.append([config, *cells])
-    header = ['config', 'iterations', 'TFLOPs', 'seconds', *names]
-    return '\n' + markdown_table.table(header, *lines)
+    differences = [f'{name} - that of {configs[0]} (95% interval)' for name in of_main]
+    header = ['config', *names, *differences]
+    return '\n' + markdown_table.table(header, *lines) if lines else ''
+
+
+def _digits(name: str) -> int:
+    """Likelihoods need a digit more than percents."""
+    return 3 if name.startswith('nll_') else 2
 
 
 def claims_table(studies: Mapping[str, Claimed]) -> str:
@@ -179,14 +217,19 @@ def claims_table(studies: Mapping[str, Claimed]) -> str:
 
 
 def _difference(
-    ours: dict[int, float], theirs: dict[int, float], with_seeds: bool = False
+    ours: dict[int, float],
+    theirs: dict[int, float],
+    with_seeds: bool = False,
+    digits: int = 2,
 ) -> str:
     if not ours.keys() & theirs.keys():
         return '-'
     mean, half, seeds = paired_difference(ours, theirs)
     if seeds == 1:  # which gives no interval
-        return f'{mean:+.2f} (1 seed)'
-    return f'{mean:+.2f} ± {half:.2f}' + (f' ({seeds} seeds)' if with_seeds else '')
+        return f'{mean:+.{digits}f} (1 seed)'
+    return f'{mean:+.{digits}f} ± {half:.{digits}f}' + (
+        f' ({seeds} seeds)' if with_seeds else ''
+    )
 
 
 def _mean(by_seed: dict[int, float], digits: int = 2) -> str:

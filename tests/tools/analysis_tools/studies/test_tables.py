@@ -1,5 +1,11 @@
 from studies import results
-from studies.tables import claims_table, consistency_table, cost_table, table
+from studies.tables import (
+    calibration_table,
+    claims_table,
+    consistency_table,
+    cost_table,
+    table,
+)
 
 
 def test_table(rows):
@@ -90,17 +96,31 @@ def test_claims_of_several_studies_are_corrected_together(tmp_path, versions):
     ]
 
 
-def test_cost_table(tmp_path, rows, versions):
-    assert cost_table(rows, ['plain', 'dhm']) == ''
+def test_cost_and_calibration(tmp_path, rows, versions):
+    configs = ['plain', 'dhm']
+    assert cost_table(rows, configs) == calibration_table(rows, configs) == ''
     path = tmp_path / 'cost.csv'
-    for seed in (0, 1):
-        row = dict(config='dhm', seed=seed, iterations=6000, flops=5.4e13 + seed)
-        row.update(seconds=100.0 + seed, main=9.0, nll_main=0.3, ece_main=2.0 + seed)
-        results.add(path, {**row, **versions})
-    assert results.branches(results.read(path)) == ['main']
-    assert cost_table(results.read(path), ['plain', 'dhm']).splitlines() == [
+    for config, nll in (('plain', 0.4), ('dhm', 0.3)):
+        for seed, seconds in enumerate((100, 101, 9999)):
+            row = dict(config=config, seed=seed, iterations=6000, flops=5.4e13)
+            row.update(seconds=seconds, main=9.0, ece_main=2.0 + seed)
+            row.update(nll_main=nll + seed / 100 * (config == 'dhm'))
+            results.add(path, {**row, **versions})
+    rows = results.read(path)
+    assert results.branches(rows) == ['main']
+    assert cost_table(rows, configs).splitlines()[1:] == [
+        '| config | iterations | TFLOPs | seconds (median) |',
+        '| --- | --- | --- | --- |',
+        '| plain | 6,000 | 54.0 | 101 |',
+        '| dhm | 6,000 | 54.0 | 101 |',
+    ]
+    header = ['config', 'ece_main', 'nll_main']
+    header += [f'{name} - that of plain (95% interval)' for name in header[1:]]
+    # Student's t of two degrees of freedom is 4.303.
+    assert calibration_table(rows, configs).splitlines() == [
         '',
-        '| config | iterations | TFLOPs | seconds | ece_main | nll_main |',
-        '| --- | --- | --- | --- | --- | --- |',
-        '| dhm | 6,000 | 54.0 | 100 | 2.50 ± 0.71 | 0.300 ± 0.000 |',
+        f'| {" | ".join(header)} |',
+        '| --- | --- | --- | --- | --- |',
+        '| plain | 3.00 ± 1.00 | 0.400 ± 0.000 | - | - |',
+        '| dhm | 3.00 ± 1.00 | 0.310 ± 0.010 | +0.00 ± 0.00 | -0.090 ± 0.025 |',
     ]
