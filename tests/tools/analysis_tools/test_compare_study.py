@@ -9,6 +9,7 @@ from paths import ROOT
 from studies import results
 
 COMPARE = ROOT / 'tools/analysis_tools/compare_methods.py'
+TEMPERATURE = ROOT / 'tools/analysis_tools/temperature.py'
 CONFIG = """
 _base_ = '{base}'
 
@@ -121,6 +122,19 @@ def test_tunes_freezes_and_then_reads_the_test_images(
     assert '| longer | 2 | ' in text
     assert '| dhm - longer | ' in text
     assert ' seed 1: ' not in inline(*command)
+
+    text = inline(TEMPERATURE, study, '--out', out)
+    assert '| longer | ' in text
+    scaled = out / 'temperature.csv'
+    assert results.by_run(results.read(scaled)).keys() == results.by_run(rows).keys()
+    # A checkpoint of another network than the rows'.
+    scaled.unlink()
+    kept = (out / 'results.csv').rename(out / 'kept.csv')
+    for row in rows:
+        results.add(out / 'results.csv', {**row, 'nll_main': '0.001'})
+    text = inline(TEMPERATURE, study, '--out', out, code=1)
+    assert 'its row in results.csv 0.001: it is another network' in text
+    kept.rename(out / 'results.csv')
 
     # Another grid, a choice that is not the rows', another config.
     study.write_text(STUDY.replace('[1e-9, 0.05]', '[1e-9, 0.05, 0.1]'))

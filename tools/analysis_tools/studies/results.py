@@ -7,8 +7,8 @@ from pathlib import Path
 from dhm_plugin.checkpoints.files import written_at_once
 
 FIRST = ('config', 'seed', 'epochs', 'iterations', 'flops', 'seconds', 'main')
-# The beginnings of the names of what Calibration measures.
-CALIBRATION = ('nll_', 'ece_')
+# The beginnings of the names of what Calibration measures, and of what corrects it.
+CALIBRATION = ('nll_', 'ece_', 'temperature')
 # The beginnings of the names of what ConsistencyHook measures.
 MEASURES = ('cosine_', 'cka_')
 LAST = ('device', 'dhm_plugin', 'mmpretrain', 'mmengine', 'torch', 'settings')
@@ -29,6 +29,18 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def by_run(rows: Sequence[dict[str, str]]) -> dict[tuple[str, int], dict[str, str]]:
+    """Give the rows by name of the config, and seed.
+
+    Args:
+        rows (Sequence[dict[str, str]]): Of :func:`read`.
+
+    Returns:
+        dict[tuple[str, int], dict[str, str]]: In the order of the rows.
+    """
+    return {(row['config'], int(row['seed'])): row for row in rows}
+
+
 def add(path: Path, row: dict) -> None:
     """Add a row; the file is written anew, whole or not at all.
 
@@ -45,7 +57,8 @@ def add(path: Path, row: dict) -> None:
         key=lambda name: ([name.startswith(kind) for kind in kinds], len(name), name),
     )
     first = [name for name in FIRST if any(name in row for row in rows)]
-    columns = [*first, *order, *LAST]
+    last = [name for name in LAST if any(name in row for row in rows)]
+    columns = [*first, *order, *last]
     with written_at_once(path) as temporary, temporary.open('w', newline='') as file:
         writer = csv.DictWriter(file, columns, restval='', lineterminator='\n')
         writer.writeheader()

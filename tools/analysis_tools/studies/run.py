@@ -61,8 +61,7 @@ def train(trainings: list[Training], jobs: int, csv: Path) -> None:
 
 def _train(trainings: list[Training], jobs: int, csv: Path) -> None:
     """Run what is left, when no other study does."""
-    rows = results.read(csv)
-    done = {(row['config'], int(row['seed'])) for row in rows}
+    done = results.by_run(results.read(csv))
     left = [t for t in trainings if (t.name, t.seed) not in done]
     starts = {}
     for seed in sorted({t.seed for t in left}):

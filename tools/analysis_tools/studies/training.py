@@ -81,6 +81,11 @@ class Training:
         """Where checkpoints and logs go."""
         return self.folder / 'runs' / self.name / f'seed{self.seed}'
 
+    @property
+    def config_file(self) -> Path:
+        """Where the whole config is written before the training."""
+        return self.folder / 'configs' / f'{self.name}_seed{self.seed}.py'
+
     def settings(self) -> Config:
         """Give the config with all that the study changes.
 
@@ -164,7 +169,7 @@ class Training:
         """
         cfg = self.settings().to_dict()
         text = ''.join(f'{key} = {value!r}\n' for key, value in cfg.items())
-        path = self.folder / 'configs' / f'{self.name}_seed{self.seed}.py'
+        path = self.config_file
         if not path.is_file():
             with written_at_once(path) as temporary:
                 temporary.write_text(text)
