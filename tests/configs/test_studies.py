@@ -5,6 +5,7 @@ import pytest
 from paths import ROOT
 from studies import results, tables
 from studies.choice import frozen
+from studies.run import check
 from studies.study import read_study
 
 STUDIES = ROOT / 'configs/studies'
@@ -20,6 +21,9 @@ NAMES = (
 # Their choice is frozen.
 TUNED = ('map/stage1', 'learning_rate/repvgg')
 
+# Their final runs are done.
+FINISHED = ('map/stage1',)
+
 
 def read(name):
     """The rows of a study, its configs in the order of its table, and the table."""
@@ -31,7 +35,7 @@ def read(name):
 
 def test_no_study_is_forgotten():
     found = STUDIES.rglob('results.csv')
-    assert {*found} == {STUDIES / name / 'results.csv' for name in NAMES}
+    assert {*found} == {STUDIES / name / 'results.csv' for name in (*NAMES, *FINISHED)}
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -65,3 +69,28 @@ def test_the_tuning_is_whole_and_its_choice_that_of_the_table(name):
     )
     assert frozen(STUDIES / name / 'choice.json', study, rows)
     assert tables.tuning_table(study, rows) in (STUDIES / 'README.md').read_text()
+
+
+@pytest.mark.parametrize('name', FINISHED)
+def test_the_final_runs_are_whole_and_trained_as_was_chosen(name):
+    folder = STUDIES / name
+    study = read_study(STUDIES / f'{name}.py', STUDIES, consistency=100)
+    chosen = frozen(folder / 'choice.json', study, results.read(folder / 'tuning.csv'))
+    finals, rows = study.finals(chosen), results.read(folder / 'results.csv')
+    assert len(rows) == len(finals)
+    assert results.by_run(rows).keys() == {(t.name, t.seed) for t in finals}
+    check(finals, rows, folder / 'results.csv')
+
+
+@pytest.mark.parametrize('name', FINISHED)
+def test_the_tables_of_the_final_runs_are_those_of_the_csv(name):
+    folder = STUDIES / name
+    study = read_study(STUDIES / f'{name}.py', STUDIES)
+    rows, names = results.read(folder / 'results.csv'), [*study.configs]
+    table = (folder / 'results.md').read_text()
+    assert table == tables.report(rows, names, study.claims)
+    scaled = tables.calibration_table(results.read(folder / 'temperature.csv'), names)
+    assert (folder / 'temperature.md').read_text() == scaled.lstrip()
+    shown = (STUDIES / 'README.md').read_text()
+    for part in (*table.split('\n\n')[:3], scaled.strip()):
+        assert part in shown
