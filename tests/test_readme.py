@@ -1,6 +1,7 @@
 """What the README and the other pages say is there, and short."""
 
 import re
+import statistics
 
 import pytest
 
@@ -61,11 +62,14 @@ def test_the_equations_parts_are_where_it_says():
 
 
 def test_the_result_is_that_of_the_study():
-    rows = results.read(ROOT / 'configs/studies/fashion_mnist/results.csv')
-    for name in ('', '_dsl', '_dhm'):
-        config = f'resnet20{name}_1xb128_fmnist'
-        mains = [float(row['main']) for row in rows if row['config'] == config]
-        assert len(mains) == 3
-        mean = sum(mains) / 3
-        std = (sum((main - mean) ** 2 for main in mains) / 2) ** 0.5
+    rows = results.read(ROOT / 'configs/studies/map/stage1/results.csv')
+    mains = {}
+    for config in ('plain', 'dsl', 'dhm', 'plain-as-dhm'):
+        mains[config] = list(results.values(rows, config).values())
+        assert len(mains[config]) == 10
+        mean, std = statistics.mean(mains[config]), statistics.stdev(mains[config])
         assert f' {mean:.2f} ± {std:.2f}' in README.read_text()
+    differences = [a - b for a, b in zip(mains['dhm'], mains['plain'])]
+    # Student's t of nine degrees of freedom.
+    half = 2.262 * statistics.stdev(differences) / 10**0.5
+    assert f'{statistics.mean(differences):+.2f} ± {half:.2f}' in README.read_text()
