@@ -62,7 +62,7 @@ class Calibration(BaseMetric):
                 ``branch_logits`` (K, classes) and ``branch_names``, or ``pred_score``
                 (classes,).
         """
-        names, log_probs, labels = self._log_probabilities(data_samples)
+        names, log_probs, labels = self.log_probabilities(data_samples)
         losses = -log_probs[torch.arange(len(labels)), :, labels]
         most, classes = log_probs.max(dim=-1)
         right = (classes == labels.unsqueeze(1)).to(losses)
@@ -70,10 +70,19 @@ class Calibration(BaseMetric):
         self.results += [dict(zip(names, row)) for row in rows]
 
     @staticmethod
-    def _log_probabilities(
+    def log_probabilities(
         data_samples: Sequence[dict],
     ) -> tuple[tuple[str, ...], torch.Tensor, torch.Tensor]:
-        """Give the names, the logarithms (N, names, classes), and the labels (N,)."""
+        """Give what is measured.
+
+        Args:
+            data_samples (Sequence[dict]): As of :meth:`process`.
+
+        Returns:
+            tuple[tuple[str, ...], torch.Tensor, torch.Tensor]: The names; of each the
+            logarithms of the class probabilities, float64 (N, names, classes); the
+            labels (N,).
+        """
         if 'branch_logits' in data_samples[0]:
             names, logits, labels = branch_logits('Calibration', data_samples)
             log_probs = logits.double().log_softmax(dim=-1)

@@ -52,14 +52,12 @@ def parse_args() -> argparse.Namespace:
 def predictions(model: nn.Module, dataloader: ConfigDict) -> Predictions:
     """Let a network predict all images of a data loader's config."""
     samples = [
-        sample
+        sample.to_dict()
         for data in Runner.build_dataloader(dataloader, seed=0)
         for sample in model.val_step(data)
     ]
-    probs = torch.stack([sample.pred_score for sample in samples]).double()
-    labels = torch.cat([sample.gt_label for sample in samples])
-    # What float32 has rounded to 0 has no logarithm.
-    return probs.clamp(min=torch.finfo(torch.float32).tiny).log(), labels
+    _, log_probs, labels = Calibration.log_probabilities(samples)
+    return log_probs.squeeze(1), labels
 
 
 def scaled(log_probs: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -94,11 +92,6 @@ def measure(log_probs: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
     return metric.compute_metrics(metric.results)
 
 
-def name_of(training: Training) -> str:
-    """Name a network."""
-    return f'{training.name}, seed {training.seed}'
-
-
 def row_of(training: Training, row: dict[str, str]) -> dict:
     """Measure one network.
 
@@ -112,7 +105,7 @@ def row_of(training: Training, row: dict[str, str]) -> dict:
     Raises:
         ValueError: If the study has measured another network.
     """
-    checkpoint = training.work_dir / f'iter_{training.length}.pth'
+    checkpoint = training.last_checkpoint
     model = load_trained(training.config_file, checkpoint).model
     of_test = predictions(model, training.settings().val_dataloader)
     for name, value in measure(*of_test).items():
@@ -136,7 +129,7 @@ def with_checkpoint(study: Study, folder: Path) -> list[Training]:
     return [
         training
         for training in study.finals(chosen)
-        if (training.work_dir / f'iter_{training.length}.pth').is_file()
+        if training.last_checkpoint.is_file()
     ]
 
 

@@ -86,6 +86,11 @@ class Training:
         """Where the whole config is written before the training."""
         return self.folder / 'configs' / f'{self.name}_seed{self.seed}.py'
 
+    @property
+    def last_checkpoint(self) -> Path:
+        """Where a training that counts iterations leaves its weights."""
+        return self.work_dir / f'iter_{self.length}.pth'
+
     def settings(self) -> Config:
         """Give the config with all that the study changes.
 
