@@ -128,13 +128,14 @@ class Tars:
         self._patch.setitem(ARCHIVE_META, split, (self.path(split).name, md5))
 
 
-def write_folder(folder, pack_to, edge=400, shard_bytes=4000):
+def write_folder(folder, pack_to, edge=400, quality=90, shard_bytes=4000):
     """Write the training images into class folders, and pack them.
 
     Args:
         folder (Path): Gets ``train``.
         pack_to (Path): Gets the packed images.
         edge (int): To which they are shrunk. Default: none is.
+        quality (int | str): Of what is shrunk, or ``'raw'``. Default: 90.
         shard_bytes (int): The size of a shard. Default: of some images.
 
     Returns:
@@ -146,5 +147,5 @@ def write_folder(folder, pack_to, edge=400, shard_bytes=4000):
             (folder / 'train' / wnid / name).write_bytes(content)
     with mock.patch.object(packing, 'SHARD_BYTES', shard_bytes):
         dataset = CustomDataset(str(folder), data_prefix='train')
-        packing.pack(dataset, 'train', pack_to, edge, quality=90, jobs=1)
+        packing.pack(dataset, 'train', pack_to, edge, quality, jobs=1)
     return folder, pack_to

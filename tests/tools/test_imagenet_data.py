@@ -37,17 +37,23 @@ def config_with(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'data', ['imagenet_bs32', 'imagenet_bs32_packed', 'imagenet_bs32_dali']
+    ('data', 'pack'),
+    [
+        ('imagenet_bs32', ()),
+        ('imagenet_bs32_packed', ('--pack',)),
+        ('imagenet_bs32_packed', ('--pack', '--raw')),
+        ('imagenet_bs32_dali', ()),
+    ],
+    ids=['files', 'packed', 'raw', 'dali'],
 )
 def test_from_the_archives_to_a_tested_checkpoint(
-    data, config_with, inline, small, tmp_path, monkeypatch
+    data, pack, config_with, inline, small, tmp_path, monkeypatch
 ):
     config, out = config_with(data), tmp_path / 'out'
     tars = Tars(tmp_path / 'tars', monkeypatch)
-    packs = data == 'imagenet_bs32_packed'
-    text = inline(PREPARE, tars.folder, out, *['--pack'] * packs)
+    text = inline(PREPARE, tars.folder, out, *pack)
     more = ['data_preprocessor.device=cpu'] * data.endswith('dali')
-    options = small(out / 'packed' if packs else out, *OPTIONS, *more)
+    options = small(out / 'packed' if pack else out, *OPTIONS, *more)
     work = tmp_path / 'work'
     trained = inline(TRAIN, config, '--work-dir', work, *options)
     assert 'Epoch(train) [1][5/5]' in trained
@@ -57,10 +63,11 @@ def test_from_the_archives_to_a_tested_checkpoint(
     )
     assert accuracy.group(0) in tested
     assert ('DecodeAheadHook' in trained) == data.endswith('dali')
-    if packs:
+    if pack:
         printed = r'20 images of train in 1 shards, fingerprint (.*)'
         fingerprint = re.search(printed, text)[1]
-        line = f'20 images in 1 shards of {out}/packed/train: edge 400, quality 90'
+        line = f'20 images in 1 shards of {out}/packed/train: edge 400, quality '
+        line += 'raw' if '--raw' in pack else '90'
         assert line in trained
         assert f'fingerprint {fingerprint}' in trained
         meta = torch.load(work / 'epoch_1.pth', weights_only=False)['meta']

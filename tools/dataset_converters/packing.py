@@ -29,11 +29,15 @@ from dhm_plugin.datasets.packed.index import (
     settings_path,
     shard_path,
 )
+from dhm_plugin.datasets.transforms.load_image_from_file import decode
+from dhm_plugin.datasets.transforms.netpbm import to_netpbm
 from dhm_plugin.engine.end_with_parent import end_with_parent
 from progress import Progress
 
 SHARD_BYTES = 1 << 28
 SEED = 0
+# In the place of a quality.
+RAW = 'raw'
 _SAMPLE = 64
 
 
@@ -51,7 +55,7 @@ def pack(
     split: str,
     folder: Path,
     edge: int | None,
-    quality: int | None,
+    quality: int | str | None,
     jobs: int,
 ) -> str:
     """Pack the images of a data set.
@@ -65,7 +69,8 @@ def pack(
         folder (Path): Where the shards go.
         edge (int | None): Larger JPEGs are shrunk to this short edge, in pixels; None:
             none is.
-        quality (int | None): Of the JPEGs that were shrunk, 1 to 100.
+        quality (int | str | None): Of the JPEGs that were shrunk, 1 to 100;
+            ``'raw'``: all images are shrunk so and packed as pixels, as :func:`raw` does.
         jobs (int): Number of processes.
 
     Returns:
@@ -120,7 +125,7 @@ def _settings(
     split: str,
     folder: Path,
     edge: int | None,
-    quality: int | None,
+    quality: int | str | None,
 ) -> dict:
     """Give the settings that are in the folder, if they are these; or note them there."""
     digest = sha256()
@@ -161,7 +166,8 @@ def _settings(
         )
     sample = [sources[i] for i in order[:: -(-len(order) // _SAMPLE)]]
     mean = np.mean([len(_packed(source, edge, quality)[0]) for source in sample])
-    settings['shards'] = max(1, round(len(sources) * mean / SHARD_BYTES))
+    shards = round(len(sources) * mean / SHARD_BYTES)
+    settings['shards'] = min(max(1, shards), len(sources))
     with written_at_once(path) as temporary:
         temporary.write_text(json.dumps(settings))
     return settings
@@ -225,17 +231,16 @@ def _write_shard(
                 content, decodable = _packed(
                     source, settings['edge'], settings['quality']
                 )
-                member = tarfile.TarInfo(source.name)
+                is_raw = decodable and settings['quality'] == RAW
+                name = f'{source.name}.ppm' if is_raw else source.name
+                member = tarfile.TarInfo(name)
                 member.size = size = len(content)
                 archive.addfile(member, BytesIO(content))
                 # The content is filled up to whole blocks.
                 blocks = -(-size // tarfile.BLOCKSIZE)
                 offset = archive.offset - blocks * tarfile.BLOCKSIZE
-                name = source.name.encode()
-                crc = zlib.crc32(content)
-                rows.append(
-                    (source.number, offset, size, crc, source.label, decodable, name)
-                )
+                place = source.number, offset, size, zlib.crc32(content)
+                rows.append((*place, source.label, decodable, name.encode()))
         digest = sha256()
         with temporary.open('rb') as file:
             while block := file.read(1 << 22):
@@ -254,7 +259,9 @@ def _write_shard(
         )
 
 
-def _packed(source: Source, edge: int | None, quality: int | None) -> tuple[bytes, bool]:
+def _packed(
+    source: Source, edge: int | None, quality: int | str | None
+) -> tuple[bytes, bool]:
     """Read an image and shrink it; what cannot be decoded stays as it is."""
     try:
         content = Path(source.path).read_bytes()
@@ -263,6 +270,8 @@ def _packed(source: Source, edge: int | None, quality: int | None) -> tuple[byte
     if edge is None:
         return content, True
     try:
+        if quality == RAW:
+            return raw(content, edge), True
         return shrunk(content, edge, quality), True
     except Exception:  # Pillow raises about anything at a damaged file
         return content, False
@@ -287,8 +296,7 @@ def shrunk(content: bytes, edge: int, quality: int) -> bytes:
         short = min(image.size)
         if image.format != 'JPEG' or image.mode not in ('RGB', 'L') or short <= edge:
             return content
-        size = [round(side * edge / short) for side in image.size]
-        small = image.resize(size, Image.Resampling.LANCZOS)
+        small = _resized(image, edge)
         # Of EXIF, only how to turn it is left: the pixels are those of the file.
         exif = Image.Exif()
         turned = image.getexif().get(ExifTags.Base.Orientation)
@@ -298,3 +306,28 @@ def shrunk(content: bytes, edge: int, quality: int) -> bytes:
         profile = image.info.get('icc_profile')
         small.save(buffer, 'JPEG', quality=quality, exif=exif, icc_profile=profile)
         return buffer.getvalue()
+
+
+def raw(content: bytes, edge: int) -> bytes:
+    """Decode an image, and shrink it.
+
+    Args:
+        content (bytes): Of the file.
+        edge (int): The short edge of the result, in pixels, if the image is larger.
+
+    Returns:
+        bytes: A binary netpbm of the upright image, in RGB.
+
+    Raises:
+        Exception: Whatever Pillow raises at what it cannot decode.
+    """
+    image = Image.fromarray(decode(content)[:, :, ::-1])
+    if min(image.size) > edge:
+        image = _resized(image, edge)
+    return to_netpbm(np.asarray(image))
+
+
+def _resized(image: Image.Image, edge: int) -> Image.Image:
+    short = min(image.size)
+    size = [round(side * edge / short) for side in image.size]
+    return image.resize(size, Image.Resampling.LANCZOS)

@@ -18,7 +18,7 @@ from mmpretrain.datasets import ImageNet
 
 from dhm_plugin.folder_lock import folder_lock
 from imagenet_archives import STATE, unpack
-from packing import pack
+from packing import RAW, pack
 
 
 def parse_args() -> argparse.Namespace:
@@ -42,8 +42,17 @@ def parse_args() -> argparse.Namespace:
         default=400,
         help='shrink packed training images to this short edge; default: 400',
     )
-    parser.add_argument(
+    coding = parser.add_mutually_exclusive_group()
+    coding.add_argument(
         '--quality', type=int, default=90, help='of what is shrunk; default: 90'
+    )
+    coding.add_argument(
+        '--raw',
+        action='store_const',
+        const=RAW,
+        dest='quality',
+        help='pack the pixels of training images, which need not be decoded any more and '
+        'take some five times as much room',
     )
     parser.add_argument(
         '--jobs',
@@ -52,7 +61,8 @@ def parse_args() -> argparse.Namespace:
         help='processes that pack; default: one a core',
     )
     args = parser.parse_args()
-    if args.edge < 1 or not 1 <= args.quality <= 100 or args.jobs < 1:
+    in_range = args.quality == RAW or 1 <= args.quality <= 100
+    if args.edge < 1 or not in_range or args.jobs < 1:
         parser.error('--edge and --jobs must be at least 1, --quality 1 to 100')
     return args
 

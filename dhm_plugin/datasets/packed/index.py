@@ -33,7 +33,7 @@ FIELDS = [
 AGAIN = 'prepare_imagenet.py --pack writes it again'
 _SETTINGS = dict(
     edge=(int, type(None)),
-    quality=(int, type(None)),
+    quality=(int, str, type(None)),
     seed=int,
     images=int,
     source=str,
@@ -79,8 +79,9 @@ def read_settings(folder: Path, split: str) -> dict:
         split (str): ``'train'`` or ``'val'``.
 
     Returns:
-        dict: ``edge`` (int or None), ``quality``, ``seed``, ``images``, ``shards`` (how
-        many), ``source`` (SHA-256 of names, labels and sizes) and ``classes``.
+        dict: ``edge`` (int or None), ``quality`` (int, ``'raw'`` or None), ``seed``,
+        ``images``, ``shards`` (how many), ``source`` (SHA-256 of names, labels and sizes)
+        and ``classes``.
 
     Raises:
         PackError: If there is no such file, or it is damaged.

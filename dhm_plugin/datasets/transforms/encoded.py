@@ -8,6 +8,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from .load_image_from_file import decode
+from .netpbm import from_netpbm, to_netpbm
 
 
 class Crop(NamedTuple):
@@ -29,7 +30,7 @@ def encoded_crop(content: bytes, crop_of: Callable[[tuple[int, int]], Crop]) -> 
 
     Upright JPEGs, grey or of three colours, stay as they are: only their headers are
     read. Of any other image, such as a PNG, a JPEG in CMYK, one that EXIF says to turn or
-    one that ends too early, Pillow decodes the crop here.
+    one that ends too early, Pillow decodes the crop here. Packed pixels are only cut.
 
     Args:
         content (bytes): Of the file.
@@ -47,11 +48,13 @@ def encoded_crop(content: bytes, crop_of: Callable[[tuple[int, int]], Crop]) -> 
     if shape is not None:
         crop = crop_of(shape)
         return dict(img=content, ori_shape=shape, **crop._asdict())
-    image = decode(content)
+    image = from_netpbm(content)
+    if image is None:
+        image = decode(content)[:, :, ::-1]
     shape = image.shape[:2]
     window, (top, left, bottom, right) = crop_of(shape)
     return dict(
-        img=_netpbm(image[top:bottom, left:right]),
+        img=to_netpbm(image[top:bottom, left:right]),
         ori_shape=shape,
         window=tuple(np.subtract(window, (top, left, top, left)).tolist()),
         decoded=(0, 0, bottom - top, right - left),
@@ -74,9 +77,3 @@ def _plain_jpeg_shape(content: bytes) -> tuple[int, int] | None:
             and image.getexif().get(ExifTags.Base.Orientation, 1) == 1
         )
         return (image.height, image.width) if plain else None
-
-
-def _netpbm(image: np.ndarray) -> bytes:
-    """Write uint8 (H, W, 3), BGR, as a file that need not be decompressed."""
-    height, width = image.shape[:2]
-    return b'P6 %d %d 255\n' % (width, height) + image[:, :, ::-1].tobytes()

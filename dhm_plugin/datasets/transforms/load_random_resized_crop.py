@@ -3,6 +3,7 @@
 from io import BytesIO
 from types import SimpleNamespace
 
+import mmcv
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,7 @@ from PIL import ExifTags, Image
 from ...checked_arguments import checked_arguments
 from .load_image_from_file import decode
 from .load_readable_image import LoadReadableImage
+from .netpbm import from_netpbm
 
 try:
     import simplejpeg
@@ -35,8 +37,8 @@ class LoadRandomResizedCrop(LoadReadableImage):
     JPEGs are decoded by libjpeg-turbo through simplejpeg where it is installed, at 1/2,
     1/4 or 1/8 where the crop is so large, and resized by PyTorch's vectorized bilinear
     filter. A crop at reduced scale begins at a whole pixel of it, and is sharper by about
-    1 grey level in the mean. Any other image is decoded by Pillow. Unreadable images are
-    skipped, named and counted.
+    1 grey level in the mean. Packed pixels are only cut. Any other image is decoded by
+    Pillow. Unreadable images are skipped, named and counted.
 
     Args:
         scale (int | tuple[int, int]): Height and width of the result, in pixels.
@@ -90,9 +92,11 @@ class LoadRandomResizedCrop(LoadReadableImage):
                 return self._cropped_jpeg(content)
             except ValueError:
                 pass  # CMYK, or damaged; Pillow decides whether it can be read.
-        image = decode(content)
+        pixels = from_netpbm(content)
+        image = decode(content) if pixels is None else pixels
         top, left, height, width = self._draw(image.shape[:2])
-        return image[top : top + height, left : left + width], image.shape[:2]
+        crop = image[top : top + height, left : left + width]
+        return crop if pixels is None else mmcv.rgb2bgr(crop), image.shape[:2]
 
     def _cropped_jpeg(self, content: bytes) -> tuple[np.ndarray, tuple[int, int]]:
         shape = simplejpeg.decode_jpeg_header(content)[:2]

@@ -15,7 +15,7 @@ from dhm_plugin.datasets.packed.index import PackError, read_settings, read_shar
 from packing import pack
 from small_imagenet import write_folder
 
-LOAD = dict(type='LoadImageFromFile')
+LOAD = dict(type='LoadImageFromFile', imdecode_backend='pillow')
 CROP = dict(type='LoadRandomResizedCrop', scale=32)
 
 
@@ -30,9 +30,12 @@ def epoch(dataset):
     return [dataset[i] for i in range(len(dataset))]
 
 
+@pytest.mark.parametrize('quality', [90, 'raw'])
 @pytest.mark.parametrize('transform', [LOAD, CROP], ids=lambda t: t['type'])
-def test_it_gives_what_the_folder_gives(transform, packed):
-    folder, shards = packed
+def test_it_gives_what_the_folder_gives(transform, quality, tmp_path):
+    folder, shards = write_folder(
+        tmp_path / 'images', pack_to=tmp_path / 'packed', quality=quality
+    )
     assert len([*shards.glob('train-*.tar')]) > 2
     options = dict(pipeline=[transform])
     theirs = CustomDataset(str(folder), data_prefix='train', **options)
@@ -45,6 +48,7 @@ def test_it_gives_what_the_folder_gives(transform, packed):
         np.testing.assert_array_equal(found['img'], expected['img'])
         # The name of the image is in its place.
         name = os.path.relpath(expected['img_path'], folder / 'train')
+        name += '.ppm' * (quality == 'raw')
         assert found['img_path'].endswith(f'/{name}')
 
 

@@ -6,6 +6,7 @@ from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_images
 
 from dhm_plugin.datasets.transforms.encoded import Crop, encoded_crop
+from dhm_plugin.datasets.transforms.netpbm import to_netpbm
 
 PHOTO = Image.fromarray(load_sample_images().images[0])
 WINDOW = 20.25, 30.5, 200.0, 300.75
@@ -45,6 +46,7 @@ DECODED_HERE = {
     'grey PNG': written(PHOTO.convert('L'), 'PNG'),
     'palette': written(PHOTO.convert('P'), 'PNG'),
     'text behind': JPEG + b'text',
+    'pixels': to_netpbm(np.asarray(PHOTO)),
 }
 
 

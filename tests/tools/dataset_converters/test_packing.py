@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from mmengine import fileio
 from mmpretrain.datasets import ImageNet
-from PIL import Image
+from PIL import Image, ImageOps
 from torchvision.transforms import functional
 
 import packing
 from dhm_plugin import PackedImageNet
 from dhm_plugin.datasets.packed.index import PackError
-from packing import pack, shrunk
+from packing import pack, raw, shrunk
 from paths import ROOT, full_disk
 from small_imagenet import jpeg
 
@@ -93,6 +93,27 @@ def test_mode_and_shape_of_what_is_shrunk(content, changes):
         assert min(after.size) == 40
         ratio = after.size[0] / after.size[1] * before.size[1] / before.size[0]
         assert abs(ratio - 1) < 0.02
+
+
+@pytest.mark.parametrize(
+    ('mode', 'kind'),
+    [('RGB', 'JPEG'), ('L', 'JPEG'), ('CMYK', 'JPEG'), ('RGB', 'PNG'), ('P', 'PNG')],
+)
+@pytest.mark.parametrize('orientation', [1, 6])
+def test_pixels_are_what_pillow_decodes_and_shrinks(mode, kind, orientation):
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    buffer = io.BytesIO()
+    image = Image.open(io.BytesIO(jpeg(0, (90, 60)))).convert(mode)
+    image.save(buffer, kind, exif=exif)
+    image = ImageOps.exif_transpose(Image.open(buffer)).convert('RGB')
+    turned = orientation == 6
+    assert image.size == ((60, 90) if turned else (90, 60))
+    for edge, size in (400, image.size), (40, (40, 60) if turned else (60, 40)):
+        found = Image.open(io.BytesIO(raw(buffer.getvalue(), edge)))
+        assert (found.format, found.mode, found.size) == ('PPM', 'RGB', size)
+        expected = image.resize(size, Image.Resampling.LANCZOS)
+        np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
 
 
 @pytest.mark.parametrize('orientation', range(1, 9))
@@ -299,14 +320,24 @@ def test_options_out_of_range(tars, inline, tmp_path):
         assert '--quality 1 to 100' in inline(*arguments, code=2)
 
 
-def test_what_cannot_be_decoded_is_named_and_packed_as_it_is(tmp_path, small_shards):
+def test_pixels_have_no_quality(tars, inline, out, tmp_path):
+    text = inline(PREPARE, tars.folder, out, '--raw', '--quality', 80, code=2)
+    assert 'argument --quality: not allowed with argument --raw' in text
+    text = inline(PREPARE, tars.folder, out, '--pack', '--edge', 30, '--raw', code=1)
+    assert 'train is packed with another quality: 90 and not raw; take the same' in text
+
+
+@pytest.mark.parametrize('quality', [90, 'raw'])
+def test_what_cannot_be_decoded_is_named_and_packed_as_it_is(
+    quality, tmp_path, small_shards
+):
     folder = tmp_path / 'train/a'
     folder.mkdir(parents=True)
     damaged = jpeg(0, (60, 50))[:600], b'no image', jpeg(1, (60, 50))
     for name, content in zip('xyz', damaged):
         (folder / f'{name}.jpg').write_bytes(content)
     files = ImageNet(str(tmp_path), 'train', metainfo=dict(classes=('a',)))
-    text = pack(files, 'train', tmp_path / 'packed', 30, 90, jobs=1)
+    text = pack(files, 'train', tmp_path / 'packed', 30, quality, jobs=1)
     packed = contents(PackedImageNet(str(tmp_path / 'packed')))
     assert packed[:2] == [*damaged[:2]]
     assert packed[2] != damaged[2]
@@ -316,13 +347,13 @@ def test_what_cannot_be_decoded_is_named_and_packed_as_it_is(tmp_path, small_sha
     assert first == 'a/y.jpg: cannot be decoded, and is packed as it is'
     # They are named again when it goes on.
     next(tmp_path.glob('packed/train-*.tar')).unlink()
-    assert pack(files, 'train', tmp_path / 'packed', 30, 90, jobs=1) == text
-    assert pack(files, 'train', tmp_path / 'packed', 30, 90, jobs=1) == text
+    assert pack(files, 'train', tmp_path / 'packed', 30, quality, jobs=1) == text
+    assert pack(files, 'train', tmp_path / 'packed', 30, quality, jobs=1) == text
     (tmp_path / 'list.txt').write_text('a/x.jpg 0\n')
     (folder / 'x.jpg').unlink()
     files = ImageNet(str(tmp_path), 'train', ann_file='list.txt')
     with pytest.raises(PackError, match=r'x\.jpg: cannot be read: .*No such file'):
-        pack(files, 'train', tmp_path / 'b', 30, 90, jobs=1)
+        pack(files, 'train', tmp_path / 'b', 30, quality, jobs=1)
 
 
 def test_a_full_disk_ends_in_one_line(inline, tars, tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ from torchvision import datasets, transforms
 from dhm_plugin.checkpoints.export.image_shape import image_shape, preprocessor_of
 from dhm_plugin.hub import find_root
 from dhm_plugin.models.data_preprocessors.dali_decoder import import_dali
-from packing import pack
+from packing import RAW, pack
 
 # Of packed images.
 QUALITY = 90
@@ -52,20 +52,22 @@ def with_dali(cfg: Config) -> Config:
     return cfg
 
 
-def with_packed(cfg: Config, edge: int) -> Config:
+def with_packed(cfg: Config, edge: int, raw: bool = False) -> Config:
     """Pack a config's images beside them, if they are not, and let it read them so.
 
     Args:
         cfg (Config): Of ImageNet's layout.
         edge (int): The short edge that larger ones are shrunk to, in pixels.
+        raw (bool): Whether their pixels are packed. Defaults to False: JPEGs.
 
     Returns:
         Config: Another one.
     """
     cfg = copy.deepcopy(cfg)
     root = cfg.train_dataloader.dataset.data_root
-    folder = Path(root) / f'packed{edge}'
-    pack(ImageNet(root, 'train'), 'train', folder, edge, QUALITY, cores())
+    quality = RAW if raw else QUALITY
+    folder = Path(root) / f'packed_{edge}_{quality}'
+    pack(ImageNet(root, 'train'), 'train', folder, edge, quality, cores())
     cfg.train_dataloader.dataset.update(type='PackedImageNet', data_root=str(folder))
     return cfg
 

@@ -108,7 +108,10 @@ def _files(cfg: Config, folder: Path, number: int) -> dict[str, Callable]:
         device = 'GPU' if torch.cuda.is_available() else 'CPU'
         configs[f'DALI {device}'] = with_dali(files)
     packed = {
-        f'{name}, packed at {edge}': with_packed(configs[name], edge)
+        f'{name}, {what} at {edge}': with_packed(
+            configs[name], edge, raw=what == 'pixels'
+        )
+        for what in ('packed', 'pixels')
         for edge in EDGES
         for name in configs
         if configs[name] is not stock

@@ -7,7 +7,7 @@ import torch
 from benchmarks import loader, memory
 from paths import ROOT
 
-PACKED = (', packed at 400', ', packed at 256')
+PACKED = [f', {what} at {edge}' for what in ('packed', 'pixels') for edge in (400, 256)]
 CONFIG = ROOT / 'configs/dhm/resnet18_dhm_8xb32_in1k.py'
 
 
