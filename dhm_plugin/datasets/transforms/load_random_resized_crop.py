@@ -5,13 +5,12 @@ from types import SimpleNamespace
 
 import mmcv
 import numpy as np
-import torch
-import torch.nn.functional as F
 from mmpretrain.datasets.transforms import RandomResizedCrop
 from mmpretrain.registry import TRANSFORMS
 from PIL import ExifTags, Image
 
 from ...checked_arguments import checked_arguments
+from .bilinear import bilinear
 from .load_image_from_file import decode
 from .load_readable_image import LoadReadableImage
 from .netpbm import from_netpbm
@@ -74,14 +73,11 @@ class LoadRandomResizedCrop(LoadReadableImage):
         """Add ``img``, BGR, uint8 (H, W, 3), and the shapes to the results."""
         content = self._content(results['img_path'])
         image, results['ori_shape'] = self._cropped(content)
-        planes = (
-            torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).unsqueeze(0)
-        )
-        resized = F.interpolate(planes, self.crop.scale, mode='bilinear', antialias=True)
+        resized = bilinear(np.ascontiguousarray(image), self.crop.scale)
         results.update(self._draw_flip())
         if results['flip']:
             resized = resized.flip(-1)
-        results['img'] = resized.squeeze(0).permute(1, 2, 0).numpy()
+        results['img'] = resized.permute(1, 2, 0).numpy()
         results['img_shape'] = self.crop.scale
         return results
 

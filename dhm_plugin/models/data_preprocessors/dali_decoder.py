@@ -1,4 +1,4 @@
-"""Decoding by DALI, cropping, resizing and flipping of batches, in the background."""
+"""Decoding, cropping, resizing and flipping of batches by DALI, in the background."""
 
 import gc
 import os
@@ -12,9 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from mmpretrain.structures import DataSample
-from PIL import Image
 
 from ...datasets.transforms.load_image_from_file import unreadable
 
@@ -50,14 +48,11 @@ def import_dali() -> Any:
 class DaliDecoder:
     """Decode batches of encoded images, in the order in which they come.
 
-    On a GPU, DALI resizes and flips too; on a CPU, where that takes longer than the
-    decoding, PyTorch and Pillow do.
-
     Args:
-        device (str): ``'gpu'`` or ``'cpu'``.
-        num_threads (int, optional): Threads that decode each of two batches, and on a
-            CPU as many that resize. Defaults to None: as many as this process has cores,
-            shared with the other processes of the machine.
+        device (str): ``'gpu'``, or ``'cpu'``: :class:`DaliCpuDecoder` is faster there.
+        num_threads (int, optional): Threads of the CPU that decode each of two batches.
+            Defaults to None: as many as this process has cores, shared with the other
+            processes of the machine.
 
     Raises:
         ImportError: If DALI is not installed.
@@ -71,7 +66,6 @@ class DaliDecoder:
                 "DaliPreprocessor: device='gpu', but PyTorch has no GPU; use "
                 '--cfg-options data_preprocessor.device=cpu'
             )
-        self._device = device
         self._gpu = torch.cuda.current_device() if device == 'gpu' else None
         if num_threads is None:
             processes = int(os.environ.get('LOCAL_WORLD_SIZE', 1))
@@ -80,10 +74,6 @@ class DaliDecoder:
         # Memory of what is decoded is this stream's: none that the network still reads.
         self._stream = torch.cuda.Stream(self._gpu) if device == 'gpu' else None
         self._threads = ThreadPoolExecutor(_AT_ONCE, 'dali')
-        # Without them DALI resizes.
-        self._resizing = None
-        if device == 'cpu':
-            self._resizing = ThreadPoolExecutor(num_threads, 'resizing')
         self._pipelines: dict[int, Any] = {}  # of each thread
         weakref.finalize(self, _release, os.getpid(), self._pipelines)
 
@@ -125,21 +115,13 @@ class DaliDecoder:
         pipeline = self._pipeline(len(images))
         decoded = np.array([sample.decoded for sample in samples], np.int32)
         begin, end = decoded[:, :2], decoded[:, 2:]
-        windows = np.array([sample.window for sample in samples]) - np.tile(begin, 2)
-        inputs = dict(
-            content=[np.frombuffer(image, np.uint8) for image in images],
-            begin=np.ascontiguousarray(begin),
-            shape=end - begin,
-        )
-        if self._resizing is None:
-            inputs.update(
-                window_begin=np.float32(windows[:, :2]),
-                window_end=np.float32(windows[:, 2:]),
-                size=np.array([sample.img_shape for sample in samples], np.float32),
-                flip=np.array([sample.flip for sample in samples], np.int32),
-            )
         try:
-            (crops,) = pipeline.run(**inputs)
+            (outputs,) = pipeline.run(
+                content=[np.frombuffer(image, np.uint8) for image in images],
+                begin=np.ascontiguousarray(begin),
+                shape=end - begin,
+                **self._inputs(samples),
+            )
         except RuntimeError as error:
             # It is of no use after an error, and must be gone before another process is
             # forked.
@@ -147,10 +129,7 @@ class DaliDecoder:
             traceback.clear_frames(error.__traceback__)
             gc.collect()
             raise
-        if self._resizing is None:
-            return self._to_torch(crops.as_tensor())
-        resized = self._resizing.map(_resized, crops, windows, samples)
-        return torch.stack([*resized])
+        return self._images(outputs, samples)
 
     def _pipeline(self, size: int) -> Any:
         """Give this thread's pipeline for so many images."""
@@ -164,47 +143,59 @@ class DaliDecoder:
                 prefetch_queue_depth=1,
             )
             with pipeline:
-                pipeline.set_outputs(self._crops())
+                pipeline.set_outputs(self._outputs(self._decoded()))
             self._pipelines[threading.get_ident()] = pipeline
         return pipeline
 
-    def _crops(self) -> Any:
-        """Define the graph: decoded crops, and on a GPU their resizing and flip."""
-        fn, types = self._dali.fn, self._dali.types
+    def _given(self, name: str, dtype: Any, ndim: int = 1) -> Any:
+        return self._dali.fn.external_source(name=name, dtype=dtype, ndim=ndim)
 
-        def given(name: str, dtype: Any, ndim: int) -> Any:
-            return fn.external_source(name=name, dtype=dtype, ndim=ndim)
-
-        decoded = fn.decoders.image_slice(
-            given('content', types.UINT8, 1),
-            given('begin', types.INT32, 1),
-            given('shape', types.INT32, 1),
+    def _decoded(self) -> Any:
+        """Define the graph's decoded crops."""
+        types = self._dali.types
+        return self._dali.fn.decoders.image_slice(
+            self._given('content', types.UINT8),
+            self._given('begin', types.INT32),
+            self._given('shape', types.INT32),
             axis_names='HW',
             normalized_anchor=False,
             normalized_shape=False,
             output_type=types.RGB,  # BGR would take a half longer
             adjust_orientation=False,
-            device='mixed' if self._device == 'gpu' else 'cpu',
+            device='cpu' if self._gpu is None else 'mixed',
         )
-        if self._resizing is not None:
-            return decoded
+
+    def _outputs(self, decoded: Any) -> Any:
+        """Define what becomes of decoded crops."""
+        fn, types = self._dali.fn, self._dali.types
         resized = fn.resize(
             decoded,
-            roi_start=given('window_begin', types.FLOAT, 1),
-            roi_end=given('window_end', types.FLOAT, 1),
-            size=given('size', types.FLOAT, 1),
+            roi_start=self._given('window_begin', types.FLOAT),
+            roi_end=self._given('window_end', types.FLOAT),
+            size=self._given('size', types.FLOAT),
             interp_type=types.INTERP_LINEAR,
             antialias=True,
         )
         return fn.crop_mirror_normalize(
             resized,
-            mirror=given('flip', types.INT32, 0),
+            mirror=self._given('flip', types.INT32, ndim=0),
             dtype=types.UINT8,
             output_layout='CHW',
         )
 
-    def _to_torch(self, crops: Any) -> torch.Tensor:
-        """Copy what DALI will use again."""
+    def _inputs(self, samples: Sequence[DataSample]) -> dict[str, np.ndarray]:
+        """Give the inputs of :meth:`_outputs`."""
+        windows = windows_of(samples)
+        return dict(
+            window_begin=np.float32(windows[:, :2]),
+            window_end=np.float32(windows[:, 2:]),
+            size=np.array([sample.img_shape for sample in samples], np.float32),
+            flip=np.array([sample.flip for sample in samples], np.int32),
+        )
+
+    def _images(self, outputs: Any, samples: Sequence[DataSample]) -> torch.Tensor:
+        """Give a batch of outputs, uint8 (N, 3, H, W), that DALI does not use again."""
+        crops = outputs.as_tensor()
         if self._gpu is None:  # as in the tests
             return torch.from_numpy(np.array(crops))
         from nvidia.dali.plugin.pytorch import feed_ndarray
@@ -216,20 +207,17 @@ class DaliDecoder:
         return images
 
 
-def _resized(decoded: Any, window: np.ndarray, sample: DataSample) -> torch.Tensor:
-    """Resize a window of a decoded image, and flip it, to uint8 (3, H, W)."""
-    image, size = np.asarray(decoded), sample.img_shape
-    if (window == (0, 0, *image.shape[:2])).all():
-        planes = torch.from_numpy(image).permute(2, 0, 1).unsqueeze(0)
-        resized = F.interpolate(planes, size, mode='bilinear', antialias=True)[0]
-    else:
-        # Pillow alone takes one that ends between pixels. It has the same filter.
-        top, left, bottom, right = window
-        image = Image.fromarray(image).resize(
-            size[::-1], Image.Resampling.BILINEAR, (left, top, right, bottom)
-        )
-        resized = torch.from_numpy(np.array(image)).permute(2, 0, 1)
-    return resized.flip(-1) if sample.flip else resized
+def windows_of(samples: Sequence[DataSample]) -> np.ndarray:
+    """Give what is resized of each decoded crop.
+
+    Args:
+        samples (Sequence[DataSample]): With what :class:`PackEncodedInputs` packs.
+
+    Returns:
+        np.ndarray: float64 (N, 4): top, left, bottom and right, in pixels of the crop.
+    """
+    begin = [sample.decoded[:2] for sample in samples]
+    return np.array([sample.window for sample in samples]) - np.tile(begin, 2)
 
 
 def _release(process: int, pipelines: dict) -> None:

@@ -8,6 +8,7 @@ from mmpretrain.registry import MODELS
 
 from ...checked_arguments import checked_arguments
 from .batch_preprocessor import BatchPreprocessor
+from .dali_cpu_decoder import DaliCpuDecoder
 from .dali_decoder import DaliDecoder
 
 
@@ -80,7 +81,10 @@ class DaliPreprocessor(BatchPreprocessor):
             ValueError: If there is no GPU to decode on.
         """
         if self._decoder is None:
-            self._decoder = DaliDecoder(self.decodes_on, self.num_threads)
+            if self.decodes_on == 'cpu':
+                self._decoder = DaliCpuDecoder(self.num_threads)
+            else:
+                self._decoder = DaliDecoder(self.decodes_on, self.num_threads)
         return self._decoder
 
     def prefetch(self, data: dict) -> dict:

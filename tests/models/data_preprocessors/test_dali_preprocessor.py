@@ -17,6 +17,7 @@ from sklearn.datasets import load_sample_images
 from torchvision.models import resnet18
 
 from dhm_plugin import BatchPreprocessor, DaliPreprocessor
+from dhm_plugin.models.data_preprocessors.dali_decoder import DaliDecoder
 
 PHOTOS = [Image.fromarray(image) for image in load_sample_images().images]
 NORM = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True)
@@ -58,7 +59,7 @@ def dali():
 def dali_alone(dali):
     """It resizes and flips too, as on a GPU."""
     alone = copy.deepcopy(dali)
-    alone.decoder._resizing = None
+    alone._decoder = DaliDecoder('cpu', num_threads=1)
     return alone
 
 
