@@ -17,19 +17,13 @@ from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
+from arguments import positive
 from dhm_plugin.checkpoints import written_at_once
 from studies import results, tables
 from studies.choice import freeze, frozen
 from studies.plot import plot
 from studies.run import check, jobs_at_once, train
 from studies.study import Point, Study, is_study, read_study
-
-
-def positive(text: str) -> int:
-    """Read a positive number."""
-    if int(text) < 1:
-        raise ValueError
-    return int(text)
 
 
 def parse_args() -> argparse.Namespace:

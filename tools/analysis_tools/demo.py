@@ -14,6 +14,7 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import DATASETS, MODELS
 
+from arguments import positive
 from dhm_plugin.checkpoints import (
     convert_file,
     read_state_dict,
@@ -23,7 +24,7 @@ from dhm_plugin.checkpoints import (
 from dhm_plugin.checkpoints.export.config import load_config
 from studies import results, tables
 from studies.branch_plot import draw
-from studies.comparison import paired_difference
+from studies.comparison import differences, paired_difference
 from studies.log import read
 from studies.plot import plot
 from studies.run import jobs_at_once, train
@@ -93,13 +94,13 @@ def what_runs_tell(rows: list[dict[str, str]]) -> str:
         'alone. A difference that is smaller, of one run each, shows nothing.'
     ]
     for method in ('DSL', 'DHM'):
-        found = results.values(rows, method)
-        differences = [found[seed] - plain[seed] for seed in found.keys() & plain.keys()]
+        accuracies = results.values(rows, method)
+        found = differences(accuracies, plain)
         text = (
-            f'{method} - plain: {min(differences):+.2f} to {max(differences):+.2f}, of '
-            'one run each and the same seed'
+            f'{method} - plain: {min(found):+.2f} to {max(found):+.2f}, of one run each '
+            'and the same seed'
         )
-        mean, half, seeds = paired_difference(found, plain)
+        mean, half, seeds = paired_difference(accuracies, plain)
         if seeds > 1:
             text += f'; of {seeds} seeds {mean:+.2f} ± {half:.2f}, a 95% interval that '
             text += 'excludes 0' if abs(mean) > half else 'holds 0: none is shown to win'
@@ -111,8 +112,8 @@ def main() -> None:
     """Run the demo."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--out', type=Path, default=Path('work_dirs/demo'))
-    parser.add_argument('--seeds', type=int, default=3, help='default: 3')
-    parser.add_argument('--epochs', type=int, help="fewer than the configs' 25")
+    parser.add_argument('--seeds', type=positive, default=3, help='default: 3')
+    parser.add_argument('--epochs', type=positive, help="fewer than the configs' 25")
     args = parser.parse_args()
     MMLogger.get_current_instance().setLevel('ERROR')
     init_default_scope('mmpretrain')

@@ -7,16 +7,13 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 
-import matplotlib
-
-from dhm_plugin.checkpoints.files import written_at_once
-from dhm_plugin.engine.hooks.branch_charts_hook import CHARTS
-
-from .log import Curves
-
-matplotlib.use('Agg')
 from matplotlib import pyplot as plt
 from matplotlib.lines import Line2D
+
+from dhm_plugin.engine.hooks.branch_charts_hook import CHARTS
+
+from .figures import save
+from .log import Curves
 
 # With more points, a curve is drawn with its running mean over a tenth of them.
 SMOOTHED = 40
@@ -76,10 +73,7 @@ def draw(runs: Mapping[str, Curves], path: Path) -> None:
             Line2D([], [], color='black', ls=styles[run], label=run) for run in runs
         ]
         figure.legend(handles=handles, loc='outside upper center', ncols=2)
-    # Text of an SVG file stays text.
-    with written_at_once(path) as temporary, plt.rc_context({'svg.fonttype': 'none'}):
-        figure.savefig(temporary, dpi=120)
-    plt.close(figure)
+    save(figure, path)
 
 
 def _chosen(curves: Curves, pattern: str) -> Curves:

@@ -1,12 +1,16 @@
 """Compares two configs, seed by seed."""
 
-import itertools
 import math
 import statistics
 from collections.abc import Sequence
 
 import numpy as np
 from scipy import stats
+
+
+def differences(ours: dict[int, float], theirs: dict[int, float]) -> list[float]:
+    """Give ours - theirs of each seed that both have, in the order of the seeds."""
+    return [ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())]
 
 
 def paired_difference(
@@ -26,21 +30,23 @@ def paired_difference(
     Raises:
         ValueError: If they share no seed.
     """
-    shared = sorted(ours.keys() & theirs.keys())
-    if not shared:
+    found = differences(ours, theirs)
+    if not found:
         raise ValueError('the two configs have no seed in common')
-    differences = [ours[seed] - theirs[seed] for seed in shared]
-    mean = statistics.mean(differences)
-    if len(differences) < 2:
+    mean, seeds = statistics.mean(found), len(found)
+    if seeds == 1:
         return mean, float('inf'), 1
-    error = statistics.stdev(differences) / len(differences) ** 0.5
-    return mean, stats.t.ppf(0.975, len(differences) - 1) * error, len(differences)
+    error = statistics.stdev(found) / seeds**0.5
+    return mean, stats.t.ppf(0.975, seeds - 1) * error, seeds
 
 
 def bootstrap_interval(
     ours: dict[int, float], theirs: dict[int, float], draws: int = 10_000
 ) -> tuple[float, float]:
     """Give the 95% interval of the mean difference by the bootstrap over the seeds.
+
+    Of few seeds it is too narrow: of ten normal differences about 0.82 times
+    Student's, sqrt(9 / 10) * 1.96 / 2.26.
 
     Args:
         ours (dict[int, float]): Numbers by seed.
@@ -50,25 +56,35 @@ def bootstrap_interval(
     Returns:
         tuple[float, float]: The 2.5th and the 97.5th percentile; the same every time.
     """
-    shared = sorted(ours.keys() & theirs.keys())
-    differences = np.array([ours[seed] - theirs[seed] for seed in shared])
-    drawn = np.random.default_rng(0).choice(differences, (draws, len(shared)))
+    found = differences(ours, theirs)
+    drawn = np.random.default_rng(0).choice(found, (draws, len(found)))
     low, high = np.percentile(drawn.mean(axis=1), [2.5, 97.5])
     return float(low), float(high)
 
 
-def probability_of_better(ours: dict[int, float], theirs: dict[int, float]) -> float:
+def probability_of_better(
+    ours: dict[int, float], theirs: dict[int, float], draws: int = 10_000
+) -> tuple[float, float, float]:
     """Estimate the probability that a run of one config beats a run of another.
 
     Args:
         ours (dict[int, float]): Numbers by seed.
         theirs (dict[int, float]): Numbers by seed.
+        draws (int): As in :func:`bootstrap_interval`. Defaults to 10,000.
 
     Returns:
-        float: Over all pairs of runs, not only those of one seed; a tie counts half.
+        tuple[float, float, float]: The probability, over all pairs of runs of the shared
+        seeds, not only those of one seed, a tie counting half; and its 95% interval by
+        the bootstrap over the seeds.
     """
-    pairs = list(itertools.product(ours.values(), theirs.values()))
-    return sum((a > b) + (a == b) / 2 for a, b in pairs) / len(pairs)
+    shared = sorted(ours.keys() & theirs.keys())
+    above = np.subtract.outer(*([of[seed] for seed in shared] for of in (ours, theirs)))
+    beats = (np.sign(above) + 1) / 2
+    # How often each seed is drawn, as a share of all.
+    seeds = np.full(len(shared), 1 / len(shared))
+    drawn = np.random.default_rng(0).multinomial(len(shared), seeds, draws) / len(shared)
+    low, high = np.percentile(((drawn @ beats) * drawn).sum(axis=1), [2.5, 97.5])
+    return float(beats.mean()), float(low), float(high)
 
 
 def p_value(ours: dict[int, float], theirs: dict[int, float]) -> float:
@@ -79,16 +95,13 @@ def p_value(ours: dict[int, float], theirs: dict[int, float]) -> float:
         theirs (dict[int, float]): Numbers by seed.
 
     Returns:
-        float: The two-sided p-value of the shared seeds; 1 where all differences are 0,
-        nan for one seed.
+        float: The two-sided p-value of the shared seeds; nan of fewer than two, and 1
+        where all differences are equal, of which the test knows no spread.
     """
-    shared = sorted(ours.keys() & theirs.keys())
-    if len(shared) < 2:
+    found = differences(ours, theirs)
+    if len(found) < 2:
         return math.nan
-    if all(ours[seed] == theirs[seed] for seed in shared):
-        return 1.0
-    numbers = ([of[seed] for seed in shared] for of in (ours, theirs))
-    return float(stats.ttest_rel(*numbers).pvalue)
+    return float(stats.ttest_1samp(found, 0).pvalue) if len({*found}) > 1 else 1.0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -6,17 +6,13 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 
-import matplotlib
-
-from dhm_plugin.checkpoints.files import written_at_once
-
-from .comparison import paired_difference
-from .results import values
-from .study import Study
-
-matplotlib.use('Agg')
 from matplotlib import pyplot as plt
 from matplotlib.ticker import LogLocator, StrMethodFormatter
+
+from .comparison import paired_difference
+from .figures import save
+from .results import values
+from .study import Study
 
 # Of a method, by the FLOPs of its training: the accuracies of its seeds.
 Line = dict[float, dict[int, float]]
@@ -114,7 +110,4 @@ def plot(panels: Mapping[str, Mapping[str, Line]], path: Path) -> None:
     figure.legend(
         handles.values(), handles, loc='outside upper center', ncols=3 * columns
     )
-    # Text of an SVG file stays text.
-    with written_at_once(path) as temporary, plt.rc_context({'svg.fonttype': 'none'}):
-        figure.savefig(temporary, dpi=120)
-    plt.close(figure)
+    save(figure, path)

@@ -3,15 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
-
-from dhm_plugin.checkpoints.files import written_at_once
-
-from .comparison import paired_difference
-from .results import values
-
-matplotlib.use('Agg')
 from matplotlib import pyplot as plt
+
+from .comparison import differences, paired_difference
+from .figures import save
+from .results import values
 
 
 def plot(rows: Sequence[dict[str, str]], configs: Sequence[str], path: Path) -> None:
@@ -33,11 +29,10 @@ def plot(rows: Sequence[dict[str, str]], configs: Sequence[str], path: Path) -> 
         mean = sum(main.values()) / len(main)
         left.plot(main.values(), [place] * len(main), 'o', color='#1f77b4', alpha=0.5)
         left.plot([mean] * 2, [place - 0.3, place + 0.3], color='black')
-        shared = sorted(main.keys() & reference.keys())
-        if place and shared:
-            differences = [main[seed] - reference[seed] for seed in shared]
+        found = differences(main, reference)
+        if place and found:
             mean, half, seeds = paired_difference(main, reference)
-            right.plot(differences, [place] * seeds, 'o', color='#d62728', alpha=0.5)
+            right.plot(found, [place] * seeds, 'o', color='#d62728', alpha=0.5)
             if seeds > 1:
                 right.errorbar(mean, place, xerr=half, color='black', capsize=4)
     right.axvline(0, color='grey', linewidth=1)
@@ -47,6 +42,4 @@ def plot(rows: Sequence[dict[str, str]], configs: Sequence[str], path: Path) -> 
     right.set_xlabel(f'difference from {configs[0]},\nsame seed; mean, 95% interval')
     for axes in (left, right):
         axes.grid(axis='x', alpha=0.3)
-    with written_at_once(path) as temporary:
-        figure.savefig(temporary, dpi=120)
-    plt.close(figure)
+    save(figure, path)

@@ -296,6 +296,8 @@ def _check(path: Path, found: dict) -> None:
         if not isinstance(value, _KEYS[key]):
             kind = _KEYS[key].__name__
             raise ValueError(f'{path}: {key}={value!r}; it must be of type {kind}')
+    if found['iterations'] < 1:
+        raise ValueError(f'{path}: iterations={found["iterations"]}; must be at least 1')
     methods = found['methods']
     own = {name for name, method in methods.items() if 'costs' not in method}
     for name, method in methods.items():

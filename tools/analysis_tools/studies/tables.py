@@ -154,16 +154,17 @@ def calibration_table(rows: Sequence[dict[str, str]], configs: Sequence[str]) ->
     for config in configs:
         if not any(values(rows, config, name) for name in names):
             continue
+        seeds = str(len(values(rows, config, of_main[0])))
         cells = [_mean(values(rows, config, name), _digits(name)) for name in names]
         for name in of_main:
             ours, theirs = (values(rows, each, name) for each in (config, configs[0]))
-            compared = config != configs[0]
-            cells.append(
-                _difference(ours, theirs, digits=_digits(name)) if compared else '-'
-            )
-        lines.append([config, *cells])
+            compared = '-'
+            if config != configs[0]:
+                compared = _difference(ours, theirs, True, _digits(name))
+            cells.append(compared)
+        lines.append([config, seeds, *cells])
     differences = [f'{name} - that of {configs[0]} (95% interval)' for name in of_main]
-    header = ['config', *names, *differences]
+    header = ['config', 'seeds', *names, *differences]
     return '\n' + markdown_table.table(header, *lines) if lines else ''
 
 
@@ -178,40 +179,45 @@ def claims_table(studies: Mapping[str, Claimed]) -> str:
     Args:
         studies (Mapping[str, Claimed]): Name of each study, which stands before its
             claims unless it is empty, to its rows and its claims. Holm's correction is
-            over all claims of all of them.
+            over all claims of all of them, and counts those whose runs are still to come.
 
     Returns:
         str: The table, after an empty line. Empty if there is no claim of which two seeds
         are there.
     """
-    pairs = {}
+    pairs, missing = {}, []
     for name, (rows, claims) in studies.items():
         for claim in claims:
             ours, theirs = (values(rows, config) for config in claim)
+            title = (f'{name}: ' if name else '') + ' - '.join(claim)
             if len(ours.keys() & theirs.keys()) > 1:
-                where = f'{name}: ' if name else ''
-                pairs[where + ' - '.join(claim)] = (ours, theirs)
+                pairs[title] = (ours, theirs)
+            else:
+                missing.append(title)
     if not pairs:
         return ''
-    corrected = holm([p_value(*pair) for pair in pairs.values()])
+    p_values = [p_value(*pair) for pair in pairs.values()]
+    corrected = holm(p_values + [1.0] * len(missing))
     lines = []
     for (claim, pair), p in zip(pairs.items(), corrected):
         low, high = bootstrap_interval(*pair)
+        better, least, most = probability_of_better(*pair)
         lines.append(
             [
                 claim,
                 _difference(*pair, with_seeds=True),
                 f'{low:+.2f} to {high:+.2f}',
-                f'{probability_of_better(*pair):.2f}',
+                f'{better:.2f} ({least:.2f} to {most:.2f})',
                 f'{p:.3f}' if p >= 0.001 else '< 0.001',
             ]
         )
+    lines += [[title, *'----'] for title in missing]
     header = [
         'claimed difference',
         "mean (95% interval, Student's t)",
         '95% interval, bootstrap',
-        'probability that a run is better',
-        "p, Holm's correction",
+        'probability that a run is better (95% interval, bootstrap)',
+        f"p, Holm's correction over {len(lines)} claims",
     ]
     return '\n' + markdown_table.table(header, *lines)
 

@@ -41,16 +41,38 @@ def test_bootstrap_is_near_the_normal_interval_and_the_same_each_time():
     assert bootstrap_interval({0: 3.0, 1: 4.0}, {0: 1.0, 1: 2.0}) == (2.0, 2.0)
 
 
-def test_probability_counts_all_pairs():
-    assert probability_of_better({0: 1.0, 1: 2.0}, {0: 1.0, 5: 0.0}) == 3.5 / 4
-    assert probability_of_better({0: 1.0}, {0: 2.0, 1: 2.0}) == 0.0
+def test_probability_counts_all_pairs_of_the_shared_seeds():
+    ours, theirs = {0: 1.0, 1: 2.0, 7: 9.0}, {0: 1.0, 1: 0.0, 5: 9.0}
+    assert probability_of_better(ours, theirs)[0] == 3.5 / 4
+    assert probability_of_better({0: 1.0}, {0: 2.0, 1: 2.0}) == (0.0, 0.0, 0.0)
+
+
+def test_the_probabilitys_interval_is_that_of_scipys_bootstrap():
+    rng = np.random.default_rng(0)
+    ours, theirs = rng.normal(0.5, 1, 30), rng.normal(0, 1, 30)
+    found = probability_of_better(dict(enumerate(ours)), dict(enumerate(theirs)))
+
+    def mann_whitney(a, b):
+        return stats.mannwhitneyu(a, b).statistic / len(a) ** 2
+
+    interval = stats.bootstrap(
+        (ours, theirs),
+        mann_whitney,
+        paired=True,
+        vectorized=False,
+        method='percentile',
+        n_resamples=2000,
+        rng=0,
+    ).confidence_interval
+    assert found[0] == pytest.approx(mann_whitney(ours, theirs))
+    assert found[1:] == pytest.approx(interval, abs=0.02)
 
 
 def test_p_values_are_of_paired_samples_and_corrected():
     ours, theirs = {0: 1.0, 1: 2.0, 2: 4.0, 9: 5.0}, {0: 0.5, 1: 1.0, 2: 1.5, 8: 7.0}
     expected = stats.ttest_rel([1.0, 2.0, 4.0], [0.5, 1.0, 1.5]).pvalue
     assert p_value(ours, theirs) == pytest.approx(expected)
-    assert p_value(ours, ours) == 1.0
+    assert p_value(ours, ours) == p_value({0: 2.25, 1: 3.0}, {0: 2.0, 1: 2.75}) == 1.0
     assert np.isnan(p_value({0: 1.0}, {0: 2.0}))
     # As R's p.adjust(c(0.01, 0.02, 0.03, 0.005), method = 'holm').
     assert holm([0.01, 0.02, 0.03, 0.005]) == pytest.approx([0.03, 0.04, 0.04, 0.02])

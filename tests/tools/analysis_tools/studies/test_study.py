@@ -186,6 +186,7 @@ GOOD = dict(
         (dict(seeds=[1, 1]), r'seeds=\[1, 1\]; there must be some, none twice'),
         (dict(seeds=[]), r'seeds=\[\]; there must be some'),
         (dict(iterations='3'), "iterations='3'; it must be of type int"),
+        (dict(iterations=0), 'iterations=0; must be at least 1'),
         (dict(length=3), 'length is none of methods, iterations'),
         (dict(grid={}), r'grid=\{\}; each setting needs values'),
         (dict(claims=[['a', 'c']]), r"claims has \['a', 'c'\], which is no pair"),
