@@ -28,9 +28,10 @@ Elsewhere, our own classes allow for what other packages do:
 import functools
 import os
 import pickle
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import torch
@@ -47,6 +48,10 @@ from modelindex.models.Model import Model
 from torch.utils.data import DataLoader, Sampler
 
 from .archive import verify_archive
+
+# PyTorch's own, for and against weights_only.
+_SWITCHES = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
+_LOADING = threading.RLock()
 
 
 def load_checkpoints_safely() -> None:
@@ -104,8 +109,7 @@ def load_checkpoints_safely() -> None:
         path = os.path.expanduser(filename)
         if os.path.isfile(path):
             verify_archive(path)
-        with mock.patch.dict(os.environ, TORCH_FORCE_WEIGHTS_ONLY_LOAD='1'):
-            os.environ.pop('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', None)
+        with _weights_only():
             checkpoint = load(cls, filename, *args, **kwargs)
         _drop_texts(checkpoint, 'config')
         return checkpoint
@@ -131,15 +135,13 @@ def add_to_model_hub(models: Callable[[], Iterable[Model]]) -> None:
     second, when somebody first asks the hub for a model. Their ``register_model_index``
     is no way in: called before, it takes names that are theirs, and they then refuse
     their own index; it would also refuse ours for one name that is taken. So ours are
-    read when theirs have been. A second call does nothing.
+    read when theirs have been.
 
     Args:
         models (Callable): Gives the models, with absolute paths of their configs. Those
             whose name is taken stay out.
     """
     register_theirs = ModelHub._register_mmpretrain_models
-    if hasattr(register_theirs, 'register_ours'):
-        return
 
     @functools.cache
     def register_ours() -> None:
@@ -151,7 +153,6 @@ def add_to_model_hub(models: Callable[[], Iterable[Model]]) -> None:
         register_theirs()
         register_ours()
 
-    register_all.register_ours = register_ours
     ModelHub._register_mmpretrain_models = classmethod(register_all)
 
 
@@ -175,7 +176,7 @@ def add_hooks(
 
     MMEngine has no default hooks that a package may add to, and ``custom_hooks`` of a
     config replace those of its base: what must run in any training would be lost without
-    a word. A second call does nothing.
+    a word.
 
     Args:
         missing (Callable): Gives the hooks that a runner still needs, when its network
@@ -184,8 +185,6 @@ def add_hooks(
             its hooks become, however a config names them.
     """
     register_theirs = Runner.register_hooks
-    if hasattr(register_theirs, 'missing'):
-        return
 
     @functools.wraps(register_theirs)
     def register_all(
@@ -198,7 +197,6 @@ def add_hooks(
             hook.__class__ = instead.get(type(hook), type(hook))
         self.register_custom_hooks(list(missing(self)))
 
-    register_all.missing = missing
     Runner.register_hooks = register_all
 
 
@@ -218,22 +216,18 @@ def replace_transform(ours: type[BaseTransform]) -> None:
 def replace_train_loops(replace: Callable[[Runner, Any], Any]) -> None:
     """Let MMEngine's runner build another train loop than its config says.
 
-    ``by_epoch`` in a config stands for a class of MMEngine's, whatever is registered. A
-    second call does nothing.
+    ``by_epoch`` in a config stands for a class of MMEngine's, whatever is registered.
 
     Args:
         replace (Callable): Gives the loop or its config to be taken in place of the one
             of a runner, which is about to be built.
     """
     build_theirs = Runner.build_train_loop
-    if hasattr(build_theirs, 'replace'):
-        return
 
     @functools.wraps(build_theirs)
     def build(self: Runner, loop: Any) -> Any:
         return build_theirs(self, replace(self, loop))
 
-    build.replace = replace
     Runner.build_train_loop = build
 
 
@@ -248,6 +242,22 @@ def replace_batch_sampler(loader: DataLoader, batches: Sampler) -> None:
         batches (Sampler): Gives the indices of each batch.
     """
     vars(loader)['batch_sampler'] = batches
+
+
+@contextmanager
+def _weights_only() -> Iterator[None]:
+    """Let PyTorch load weights alone, whatever it is asked for."""
+    # Else a thread that ends first would lift it from another, or leave it for ever.
+    with _LOADING:
+        before = {key: os.environ.pop(key, None) for key in _SWITCHES}
+        os.environ[_SWITCHES[0]] = '1'
+        try:
+            yield
+        finally:
+            for key, value in before.items():
+                os.environ.pop(key, None)
+                if value is not None:
+                    os.environ[key] = value
 
 
 def _refuse_call(*args: object) -> None:

@@ -55,7 +55,7 @@ CROP = [
     dict(type='PackInputs'),
 ]
 ENCODED = [
-    dict(type='LoadEncodedRandomResizedCrop', scale=8),
+    dict(type='LoadEncodedRandomResizedCrop', scale=8, flip_prob=0.5),
     dict(type='PackEncodedInputs'),
 ]
 DROPOUT = dict(type='StackedLinearClsHead', mid_channels=[8], dropout_rate=0.5)

@@ -1,5 +1,7 @@
 import ast
+import os
 import pickle
+import threading
 import zipfile
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner import load_checkpoint
 
 import dhm_plugin
@@ -77,6 +80,40 @@ def test_the_users_own_loading_is_left_alone(tmp_path, capfd):
     torch.save(Hostile(), path)
     torch.load(path, weights_only=False)
     assert 'hostile code ran' in capfd.readouterr().out
+
+
+def test_two_threads_load_safely_and_leave_the_environment(tmp_path, monkeypatch):
+    """B begins while A loads, and reads when A has ended."""
+    switch = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
+    monkeypatch.delenv(switch, raising=False)
+    monkeypatch.setenv('SET_BY_A_LOADER', '')
+    began, other_began = threading.Event(), threading.Event()
+    seen = []
+
+    def load_from_local(filename, map_location):
+        if filename.endswith('a.pth'):
+            began.set()
+            other_began.wait(0.3)  # in vain if it has to wait for this one
+        else:
+            other_began.set()
+            a.join(0.3)
+        seen.append(os.environ.get(switch))
+        os.environ['SET_BY_A_LOADER'] = 'kept'
+
+    loader = mmengine_checkpoint.CheckpointLoader
+    monkeypatch.setitem(loader._schemes, '', load_from_local)
+    a, b = (
+        threading.Thread(target=loader.load_checkpoint, args=(f'/none/{name}.pth',))
+        for name in 'ab'
+    )
+    a.start()
+    began.wait()
+    b.start()
+    a.join()
+    b.join()
+    assert seen == ['1', '1']
+    assert switch not in os.environ
+    assert os.environ['SET_BY_A_LOADER'] == 'kept'
 
 
 def test_getattr_reaches_nothing_but_the_methods_of_log_histories(tmp_path):

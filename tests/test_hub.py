@@ -9,11 +9,10 @@ import pytest
 import torch
 from mmengine import Config
 from mmpretrain.apis.model import ModelHub
-from modelindex.models.Model import Model
 from PIL import Image
 
 import dhm_plugin
-from dhm_plugin import compat, hub
+from dhm_plugin import hub
 from paths import ROOT
 
 STEMS = {
@@ -81,14 +80,6 @@ def test_what_the_wheel_carries_comes_first(monkeypatch, tmp_path):
     assert hub.find_root() == tmp_path
     (tmp_path / 'dhm_plugin' / '.mim').mkdir(parents=True)
     assert hub.find_root() == tmp_path / 'dhm_plugin' / '.mim'
-
-
-def test_is_added_once():
-    before = ModelHub._register_mmpretrain_models.__func__
-    number = len(mmpretrain.list_models())
-    compat.add_to_model_hub(lambda: [Model(name='another', config='another.py')])
-    assert ModelHub._register_mmpretrain_models.__func__ is before
-    assert len(mmpretrain.list_models()) == number
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """Safe reading and all-or-nothing writing of checkpoint files."""
 
+import contextlib
+import errno
 import io
 import os
 import pickle
-import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -187,22 +189,19 @@ def written_at_once(path: str | Path) -> Iterator[Path]:
     file: see :func:`remove_unfinished`.
     """
     path = Path(path)
-    temporary = None
+    temporary = path.with_name(
+        f'.{path.stem}.{uuid.uuid4().hex}{_UNFINISHED}{path.suffix}'
+    )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f'.{path.stem}.', suffix=_UNFINISHED + path.suffix, dir=path.parent
-        )
-        os.close(handle)
-        temporary = Path(name)
+        temporary.touch(exist_ok=False)
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
         _flush(temporary)
         temporary.replace(path)
-        _flush(path.parent)
+        _flush_names(path.parent)
     except BaseException as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         if isinstance(error, OSError):
             raise CheckpointError(f'{path}: cannot be written: {error}') from error
         raise
@@ -219,8 +218,17 @@ def remove_unfinished(folder: str | Path, stem: str) -> None:
         path.unlink(missing_ok=True)
 
 
+def _flush_names(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, if its file system can tell."""
+    try:
+        _flush(folder)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EBADF, errno.ENOTSUP):
+            raise
+
+
 def _flush(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
+    """Wait until a file is on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -235,10 +243,3 @@ def _load(path: Path) -> object:
         return load_file(path)
     verify_archive(path)
     return torch.load(path, map_location='cpu', weights_only=True)
-
-
-def _umask() -> int:
-    """Tell the umask, which can only be read by setting it."""
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask

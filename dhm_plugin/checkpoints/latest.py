@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+from os.path import isfile
 from pathlib import Path
 
 from mmengine.dist import broadcast_object_list, is_main_process
@@ -35,7 +36,10 @@ def latest_whole(folder: str | Path) -> str | None:
 
 def _find(folder: Path) -> str | None:
     pointer = folder / 'last_checkpoint'
-    text = pointer.read_text().strip() if pointer.is_file() else ''
+    text = ''
+    if pointer.is_file():
+        # A power cut may leave zeros, or anything.
+        text = pointer.read_text(errors='replace').replace('\0', '').strip()
     if '://' in text:
         return text
     named = _named(folder, Path(text))
@@ -74,12 +78,12 @@ def _named(folder: Path, last: Path) -> Path:
     here = folder / last.name
     # A folder that has such a file too is another training's, this one a copy of it. One
     # that has none is CheckpointHook's out_dir.
-    elsewhere = last.is_file() and not (last.parent / 'last_checkpoint').is_file()
-    return here if here.is_file() and not elsewhere else last
+    elsewhere = isfile(last) and not isfile(last.parent / 'last_checkpoint')
+    return here if isfile(here) and not elsewhere else last
 
 
 def _others(folders: list[Path], last: str) -> list[Path]:
-    """List what could be resumed from, the newest first."""
+    """List what could be resumed from, the newest first, by their dates."""
     # Of a training with another `filename_tmpl`, `last` has the pattern.
     of_last = re.sub(r'\\?\d+', r'\\d+', re.escape(last))
     pattern = re.compile(f'{_NAME}|{of_last}')

@@ -10,6 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from ..hub import find_root
 from ..models import DenseNetTransition, DHMClassifier, NormReLU
+from .compare import differing_weights
 from .files import CheckpointError
 
 CONFIGS = find_root() / 'configs' / 'dhm'
@@ -104,41 +105,36 @@ def _find_architecture(
     state_dict: dict[str, torch.Tensor], official: bool
 ) -> tuple[str, dict[str, str]]:
     """Find the config whose keys (the authors', or ours) and shapes are these."""
-    shapes = {key: tuple(value.shape) for key, value in state_dict.items()}
-    classifier = shapes.get('fc.weight' if official else 'head.fc.weight', ())
-    if not classifier and ('head.fc.weight' if official else 'fc.weight') in shapes:
+    key, other = ('fc.weight', 'head.fc.weight')[:: 1 if official else -1]
+    classifier = state_dict.get(key)
+    if classifier is None and other in state_dict:
         raise CheckpointError(
             "its keys are ours already; the authors' format is made with --reverse"
             if official
             else "its keys are the authors'; ours are made without --reverse"
         )
-    num_classes = classifier[0] if len(classifier) == 2 and classifier[0] else 1000
+    has_classes = classifier is not None and classifier.ndim == 2 and len(classifier)
+    num_classes = len(classifier) if has_classes else 1000
     nearest = None
     for path in _candidates(num_classes):
         model = build_without_weights(path, num_classes)
         names = official_names(model)
         expected = {
-            names[key] if official else key: tuple(value.shape)
+            names[key] if official else key: value
             for key, value in model.state_dict().items()
         }
-        if shapes == expected:
+        differing = differing_weights(state_dict, expected)
+        if not differing:
             return path.stem, names
-        differing = sorted(
-            key for key in {**shapes, **expected} if shapes.get(key) != expected.get(key)
-        )
-        share = len(differing) / len({**shapes, **expected})
+        share = len(differing) / len({**state_dict, **expected})
         if nearest is None or share < nearest[0]:
-            nearest = share, path.stem, differing, expected
-    _, name, differing, expected = nearest
-    first = ', '.join(
-        f'{key}: {shapes.get(key, "missing")}, it must be {expected.get(key, "absent")}'
-        for key in differing[:3]
-    )
+            nearest = share, path.stem, differing
+    _, name, differing = nearest
     whose = "the authors'" if official else 'our'
     raise CheckpointError(
         f'it is none of {whose} architectures with side '
         f'branches; the nearest is {name}, from which {len(differing)} keys differ: '
-        f'{first}'
+        f'{"; ".join(differing[:3])}'
     )
 
 

@@ -15,7 +15,7 @@ class InfinitePartSampler(InfiniteSampler):
     """Train on a part of the images that the seed draws, for so many iterations.
 
     The part is drawn once. Of one seed, a smaller part lies in a larger one. All
-    processes draw the same part, unless ``randomness`` has ``diff_rank_seed=True``.
+    processes draw the same part.
 
     Args:
         dataset (Sized): The data set.

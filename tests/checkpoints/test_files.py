@@ -1,3 +1,4 @@
+import errno
 import os
 import pickle
 import stat
@@ -141,6 +142,20 @@ def test_it_is_on_the_disk_before_it_is_in_its_place(tmp_path, monkeypatch):
     with written_at_once(path) as temporary:
         temporary.write_text('new')
     assert done == [str(temporary), str(tmp_path)]
+
+
+def test_a_file_system_that_cannot_flush_folders(tmp_path, monkeypatch):
+    """As some of networks: the names are there all the same."""
+    fsync = os.fsync
+
+    def fsync_of_files(handle):
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, 'Invalid argument')
+        fsync(handle)
+
+    monkeypatch.setattr(os, 'fsync', fsync_of_files)
+    write_checkpoint(dict(state_dict=WEIGHTS), tmp_path / 'x.pth')
+    assert os.listdir(tmp_path) == ['x.pth']
 
 
 def test_what_a_killed_process_had_begun_is_removed(tmp_path):

@@ -103,16 +103,22 @@ def test_a_damaged_one_is_passed_over(how, what, folder, said):
         ('', 'is empty'),
         (None, 'is missing'),
         ('/gone/epoch_11.pth', 'names /gone/epoch_11.pth, which is missing'),
+        ('\0' * 40, 'is empty'),  # a power cut leaves such files
+        ('a\0b', 'names ab, which is missing'),
+        ('\xff', 'names \N{REPLACEMENT CHARACTER}, which is missing'),
+        ('x' * 300, f'names {"x" * 300}, which cannot be read ([Errno 36] File name too'),
     ],
+    ids=['empty', 'missing', 'gone', 'zeros', 'a zero', 'no UTF-8', 'too long'],
 )
 def test_nobody_says_which_one_is_the_last(text, what, folder, said):
     if text is None:
         (folder / 'last_checkpoint').unlink()
     else:
-        (folder / 'last_checkpoint').write_text(text)
+        (folder / 'last_checkpoint').write_bytes(text.encode('latin-1'))
     assert latest_whole(folder) == str(folder / 'epoch_10.pth')
     (line,) = said
-    assert line.startswith(f'{folder}/last_checkpoint {what}. Resuming from {folder}/epo')
+    assert line.startswith(f'{folder}/last_checkpoint {what}')
+    assert f'. Resuming from {folder}/epoch_10.pth' in line
 
 
 def test_with_names_of_another_pattern(folder, said):

@@ -2,6 +2,8 @@
 
 from mmengine import Config, ConfigDict
 
+from .config import type_name
+
 
 def image_shape(cfg: Config) -> tuple[int, int, int]:
     """Tell the shape of the images that a config tests on, or else trains on.
@@ -28,7 +30,9 @@ def image_shape(cfg: Config) -> tuple[int, int, int]:
         if isinstance(size, int):
             size = (size, size)
         if isinstance(size, (list, tuple)):
-            return channels, *size
+            # MMCV's alone has the width first.
+            width_first = type_name(step.get('type')) == 'Resize'
+            return channels, *(reversed(size) if width_first else size)
     raise ValueError(
         f'{cfg.filename}: the image size is unknown; a step of the test or training '
         'pipeline must crop to one, such as CenterCrop, or the data preprocessor, as '

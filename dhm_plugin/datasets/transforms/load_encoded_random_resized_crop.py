@@ -12,30 +12,12 @@ from .load_random_resized_crop import LoadRandomResizedCrop
 class LoadEncodedRandomResizedCrop(LoadRandomResizedCrop):
     """Load an image file, and draw a crop and a flip, for :class:`DaliPreprocessor`.
 
-    The random numbers are those of :class:`LoadRandomResizedCrop`, bit for bit. Files
-    whose header cannot be read, or which end too early, are skipped, named and counted.
+    The random numbers are those of :class:`LoadRandomResizedCrop`, bit for bit, as long
+    as all images can be read. Files whose header cannot be read, or which end too early,
+    are skipped, named and counted.
 
-    Args:
-        scale (int | tuple[int, int]): Height and width of the result, in pixels.
-        crop_ratio_range (tuple[float, float]): As in :class:`LoadRandomResizedCrop`.
-            Defaults to (0.08, 1.0).
-        aspect_ratio_range (tuple[float, float]): As there. Defaults to (3 / 4, 4 / 3).
-        flip_prob (float): Probability of a horizontal flip. Defaults to 0.5.
-        backend_args (dict, optional): The file backend, as in ``LoadImageFromFile``.
-            Defaults to None.
+    Its arguments are those of :class:`LoadRandomResizedCrop`.
     """
-
-    def __init__(
-        self,
-        scale: int | tuple[int, int],
-        crop_ratio_range: tuple[float, float] = (0.08, 1.0),
-        aspect_ratio_range: tuple[float, float] = (3 / 4, 4 / 3),
-        flip_prob: float = 0.5,
-        backend_args: dict | None = None,
-    ) -> None:
-        super().__init__(
-            scale, crop_ratio_range, aspect_ratio_range, backend_args, flip_prob
-        )
 
     def load(self, results: dict) -> dict:
         """Add ``img``, bytes, its shapes and what is to become of it to the results."""

@@ -83,20 +83,24 @@ class LoadRandomResizedCrop(LoadReadableImage):
 
     def _cropped(self, content: bytes) -> tuple[np.ndarray, tuple[int, int]]:
         """Give the crop of the image, and the shape of the image."""
+        drawn = None
         if simplejpeg is not None and _is_upright_jpeg(content):
             try:
-                return self._cropped_jpeg(content)
+                shape = simplejpeg.decode_jpeg_header(content)[:2]
+                drawn = self._draw(shape)
+                return self._cropped_jpeg(content, shape, drawn), shape
             except ValueError:
                 pass  # CMYK, or damaged; Pillow decides whether it can be read.
         pixels = from_netpbm(content)
         image = decode(content) if pixels is None else pixels
-        top, left, height, width = self._draw(image.shape[:2])
+        top, left, height, width = drawn or self._draw(image.shape[:2])
         crop = image[top : top + height, left : left + width]
         return crop if pixels is None else mmcv.rgb2bgr(crop), image.shape[:2]
 
-    def _cropped_jpeg(self, content: bytes) -> tuple[np.ndarray, tuple[int, int]]:
-        shape = simplejpeg.decode_jpeg_header(content)[:2]
-        top, left, height, width = self._draw(shape)
+    def _cropped_jpeg(
+        self, content: bytes, shape: tuple[int, int], drawn: tuple[int, int, int, int]
+    ) -> np.ndarray:
+        top, left, height, width = drawn
         scale = min(height / self.crop.scale[0], width / self.crop.scale[1])
         factor = next((f for f in (8, 4, 2) if scale >= f * _MARGIN), 1)
         image = simplejpeg.decode_jpeg(
@@ -108,7 +112,7 @@ class LoadRandomResizedCrop(LoadReadableImage):
         )
         rows = slice(round(top / factor), round((top + height) / factor))
         columns = slice(round(left / factor), round((left + width) / factor))
-        return image[rows, columns], shape
+        return image[rows, columns]
 
     def _draw(self, shape: tuple[int, int]) -> tuple[int, int, int, int]:
         """Draw top, left, height and width of a crop, as ``RandomResizedCrop`` does."""

@@ -95,7 +95,9 @@ def _check_backbone(network: nn.Module, found: Mapping[str, torch.Tensor]) -> No
     differing = differing_weights(of_file, expected)
     total = len({*of_file, *expected})
     if len(differing) > _MAY_DIFFER * total:
-        keys = '' if of_file else f'; none of its keys, such as {next(iter(found))}, does'
+        keys = ''
+        if found and not of_file:
+            keys = f'; none of its keys, such as {next(iter(found))}, does'
         raise ValueError(
             'load_from: the checkpoint has another backbone than the config: '
             f'{len(differing)} of {total} weights differ (norm layers not counted), the '

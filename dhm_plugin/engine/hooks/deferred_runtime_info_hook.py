@@ -7,6 +7,9 @@ from mmpretrain.registry import HOOKS
 
 from ...checked_arguments import checked_arguments
 
+# Iterations whose losses are kept at most, where there are no lines of the log.
+_KEPT = 1000
+
 
 @HOOKS.register_module()
 @checked_arguments
@@ -47,8 +50,10 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
                     for key, value in outputs.items()
                 }
             )
-        if self.end_of_epoch(runner.train_dataloader, batch_idx) or any(
-            self.every_n_inner_iters(batch_idx, interval) for interval in self._intervals
+        if (
+            len(self._pending) == _KEPT
+            or self.end_of_epoch(runner.train_dataloader, batch_idx)
+            or any(self.every_n_inner_iters(batch_idx, n) for n in self._intervals)
         ):
             self._hand_over(runner)
 

@@ -21,20 +21,22 @@ class UnreadableImagesHook(Hook):
     every visualization backend as ``unreadable_images``.
     """
 
-    def before_train(self, runner: Runner) -> None:
-        """Find the loading transforms."""
-        self._loading_transforms = list(
-            _loading_transforms(runner.train_dataloader.dataset)
-        )
-        self._skipped_before = 0
+    def __init__(self) -> None:
+        self._skipped: dict[LoadReadableImage, int] = {}
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Log the number of this epoch."""
-        if not self._loading_transforms:
+        before = self._skipped
+        # MMPretrain's SwitchRecipeHook gives a data set others.
+        self._skipped = {
+            transform: transform.num_skipped
+            for transform in _loading_transforms(runner.train_dataloader.dataset)
+        }
+        if not self._skipped:
             return
-        skipped = sum(loader.num_skipped for loader in self._loading_transforms)
-        count = torch.tensor(skipped - self._skipped_before)
-        self._skipped_before = skipped
+        count = torch.tensor(
+            sum(number - before.get(of, 0) for of, number in self._skipped.items())
+        )
         dist.all_reduce(count)
         if count:
             runner.logger.warning(

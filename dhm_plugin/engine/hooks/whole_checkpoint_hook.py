@@ -129,14 +129,10 @@ class _LateRemovals:
     def remove(self, path: str) -> None:
         self._noted.append(path)
 
-    rmtree = remove
-
     def remove_noted(self, but: set[str | None]) -> None:
         for path in self._noted:
             if path in but:
                 continue
             if self._backend.isfile(path):
                 self._backend.remove(path)
-            elif self._backend.isdir(path):  # checkpoints of DeepSpeed are folders
-                self._backend.rmtree(path)
         self._noted.clear()

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from mmengine import dist
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
@@ -51,8 +52,11 @@ class WrongLabelsHook(Hook):
                 'WrongLabelsHook: train_dataloader has '
                 f'num_workers={loader.num_workers}; it must have 0'
             )
+        # With diff_rank_seed each process has its own: the first one's is taken.
+        seed = torch.tensor(runner.seed)
+        dist.broadcast(seed)
         # Another stream than that of the sampler, whose part would be wrong as a whole.
-        rng = np.random.default_rng(np.random.SeedSequence(runner.seed).spawn(1)[0])
+        rng = np.random.default_rng(np.random.SeedSequence(int(seed)).spawn(1)[0])
         number = round(self.share * len(dataset))
         images = torch.from_numpy(rng.permutation(len(dataset))[:number])
         classes = network_of(runner).head.num_classes

@@ -1,5 +1,7 @@
+import numpy as np
 import pytest
 from mmengine import Config, ConfigDict
+from mmpretrain.registry import TRANSFORMS
 
 from dhm_plugin.checkpoints.export.image_shape import image_shape, pipeline_of
 from paths import ROOT
@@ -21,6 +23,14 @@ def test_the_test_images_count():
     cfg = Config.fromfile(ROOT / 'configs/plain/resnet18_8xb32_in1k.py')
     cfg.train_dataloader.dataset.pipeline[1].scale = 176
     assert image_shape(cfg) == (3, 224, 224)
+
+
+def test_mmcvs_resize_has_the_width_first():
+    cfg = Config.fromfile(ROOT / 'configs/plain/resnet18_8xb32_in1k.py')
+    step = dict(type='Resize', scale=(256, 128))
+    image = TRANSFORMS.build(step)(dict(img=np.zeros((9, 9, 3), np.uint8)))['img']
+    cfg.test_dataloader.dataset.pipeline = [step]
+    assert image_shape(cfg) == (3, *image.shape[:2]) == (3, 128, 256)
 
 
 def test_inside_wrappers():

@@ -1,5 +1,8 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
+import simplejpeg
 from mmpretrain.registry import TRANSFORMS
 from PIL import Image
 from scipy.stats import ks_2samp
@@ -17,8 +20,21 @@ def path(tmp_path):
     return str(path)
 
 
-def test_draws_what_the_other_loader_draws(path, monkeypatch):
-    encoded = LoadEncodedRandomResizedCrop(32)
+@pytest.fixture
+def odd_path(path, tmp_path):
+    """A JPEG that Pillow reads and simplejpeg does not."""
+    content = Path(path).read_bytes()
+    odd = tmp_path / 'odd.jpg'
+    odd.write_bytes(content[:-2] + bytes(5) + content[-2:])
+    with pytest.raises(ValueError, match='xtraneous'):
+        simplejpeg.decode_jpeg(odd.read_bytes())
+    return str(odd)
+
+
+@pytest.mark.parametrize('kind', ['path', 'odd_path'])
+def test_draws_what_the_other_loader_draws(kind, request, monkeypatch):
+    path = request.getfixturevalue(kind)
+    encoded = LoadEncodedRandomResizedCrop(32, flip_prob=0.5)
     other = LoadRandomResizedCrop(32, flip_prob=0.5)
     windows = []
 
@@ -48,7 +64,7 @@ def test_draws_what_the_other_loader_draws(path, monkeypatch):
 
 def test_crops_are_distributed_as_torchvisions(path):
     """Their edges and places, which need not come from the same random numbers."""
-    transform = LoadEncodedRandomResizedCrop(32)
+    transform = LoadEncodedRandomResizedCrop(32, flip_prob=0.5)
     np.random.seed(0)
     ours = np.array([transform._draw(SHAPE) for _ in range(4000)])
     image = Image.new('RGB', SHAPE[::-1])

@@ -114,6 +114,8 @@ def test_training_does_not_start_from_keys_that_are_not_loaded(build):
     message = r'19 of 19 .*must begin with backbone\.; none .* such as conv1.weight, does'
     with pytest.raises(ValueError, match=message):
         check(model, bare, Loop())
+    with pytest.raises(ValueError, match='19 of 19 weights differ'):
+        check(model, {}, Loop())
 
 
 def test_refuses_before_the_first_iteration(train, build, tmp_path):

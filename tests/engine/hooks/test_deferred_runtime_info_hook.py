@@ -5,6 +5,9 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from dhm_plugin import DeferredRuntimeInfoHook
+from dhm_plugin.engine.hooks import deferred_runtime_info_hook
+
 DEFERRED = {'default_hooks.runtime_info.type': 'DeferredRuntimeInfoHook'}
 
 
@@ -57,3 +60,19 @@ def test_a_checkpoint_between_two_lines_has_the_whole_history(train, tmp_path):
     train('deferred', **options, **DEFERRED)
     checkpoint = torch.load(tmp_path / 'deferred' / 'iter_2.pth', weights_only=True)
     assert len(checkpoint['message_hub']['log_scalars']['train/loss'].data[0]) == 2
+
+
+def test_without_a_log_it_keeps_no_more_than_a_bound(train, monkeypatch):
+    kept = []
+
+    def hand_over(hook, runner):
+        kept.append(len(hook._pending))
+        theirs(hook, runner)
+
+    theirs = DeferredRuntimeInfoHook._hand_over
+    monkeypatch.setattr(DeferredRuntimeInfoHook, '_hand_over', hand_over)
+    monkeypatch.setattr(deferred_runtime_info_hook, '_KEPT', 2)
+    loop = dict(_delete_=True, by_epoch=False, max_iters=7, val_interval=100)
+    train('run', train_cfg=loop, **{'default_hooks.logger': None}, **DEFERRED)
+    assert max(kept) == 2
+    assert sum(kept) == 7

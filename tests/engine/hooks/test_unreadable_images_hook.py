@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from mmengine.dataset import ConcatDataset, RepeatDataset
+from mmengine.dataset import Compose, ConcatDataset, RepeatDataset
 from mmengine.logging import MMLogger
 from mmpretrain.datasets import CustomDataset
 
@@ -43,7 +43,6 @@ def skip(dataset, times):
 def test_counts_each_epoch(tmp_path, wrap):
     dataset = make_dataset(tmp_path)
     hook, runner = UnreadableImagesHook(), runner_of(wrap(dataset))
-    hook.before_train(runner)
     for epoch, times in enumerate((2, 0, 3)):
         runner.epoch = epoch
         skip(dataset, times)
@@ -57,16 +56,25 @@ def test_counts_each_epoch(tmp_path, wrap):
 def test_counts_over_concatenated_sets(tmp_path):
     datasets = [make_dataset(tmp_path), make_dataset(tmp_path)]
     hook, runner = UnreadableImagesHook(), runner_of(ConcatDataset(datasets))
-    hook.before_train(runner)
     for dataset in datasets:
         skip(dataset, 2)
     hook.after_train_epoch(runner)
     assert runner.visualizer.scalars == [('unreadable_images', 4, 1)]
 
 
+def test_counts_what_another_pipeline_skips(tmp_path):
+    """MMPretrain's SwitchRecipeHook exchanges it."""
+    dataset = make_dataset(tmp_path)
+    hook, runner = UnreadableImagesHook(), runner_of(dataset)
+    for times in (2, 1):
+        skip(dataset, times)
+        hook.after_train_epoch(runner)
+        dataset.pipeline = Compose([LoadReadableImage()])
+    assert [number for _, number, _ in runner.visualizer.scalars] == [2, 1]
+
+
 def test_leaves_other_pipelines_alone():
     hook, runner = UnreadableImagesHook(), runner_of([1, 2, 3])
-    hook.before_train(runner)
     hook.after_train_epoch(runner)
     assert runner.visualizer.scalars == []
 
@@ -77,7 +85,6 @@ def _process(rank, folder):
     )
     dataset = make_dataset(folder / str(rank))
     hook, runner = UnreadableImagesHook(), runner_of(dataset)
-    hook.before_train(runner)
     skip(dataset, 1 + rank)
     hook.after_train_epoch(runner)
     torch.distributed.destroy_process_group()

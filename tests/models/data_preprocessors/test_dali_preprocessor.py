@@ -39,7 +39,7 @@ VALIDATION = (
     ),
 )
 TRAINING = (
-    pipeline(dict(type='LoadEncodedRandomResizedCrop', scale=224), PACK),
+    pipeline(dict(type='LoadEncodedRandomResizedCrop', scale=224, flip_prob=0.5), PACK),
     pipeline(
         STOCK_LOADING,
         dict(type='RandomResizedCrop', scale=224, backend='pillow'),
