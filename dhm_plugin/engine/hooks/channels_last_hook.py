@@ -5,13 +5,12 @@ from typing import Any
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from torch.nn.parallel import DistributedDataParallel
 
 from ...checked_arguments import checked_arguments
-from ..utils import network_of
+from ..utils import network_of, optim_wrappers
 
 
 @HOOKS.register_module()
@@ -30,12 +29,8 @@ class ChannelsLastHook(Hook):
             # It has laid its buckets for the default layout. As after unpickling, it lays
             # them for the weights as they are now; the old ones go with their hooks.
             runner.model.__setstate__(runner.model.__getstate__())
-        wrapper = runner.optim_wrapper
-        wrappers = (
-            wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]
-        )
-        for optimizer in (wrapper.optimizer for wrapper in wrappers):
-            for parameter, state in optimizer.state.items():
+        for wrapper in optim_wrappers(runner):
+            for parameter, state in wrapper.optimizer.state.items():
                 # A fused optimizer walks through weights and state in memory order.
                 for key, value in state.items():
                     if isinstance(value, torch.Tensor) and value.ndim == 4:

@@ -1,11 +1,12 @@
 """MMEngine's runtime information, without a wait for the GPU at every iteration."""
 
 import torch
-from mmengine.hooks import LoggerHook, RuntimeInfoHook
+from mmengine.hooks import RuntimeInfoHook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from ...checked_arguments import checked_arguments
+from ..utils import log_is_due
 
 # Iterations whose losses are kept at most, where there are no lines of the log.
 _KEPT = 1000
@@ -25,14 +26,6 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
 
     def __init__(self) -> None:
         self._pending: list[dict] = []
-        self._intervals: list[int] = []
-
-    def before_train(self, runner: Runner) -> None:
-        """Look up how often there is a line of the log."""
-        super().before_train(runner)
-        self._intervals = [
-            hook.interval for hook in runner.hooks if isinstance(hook, LoggerHook)
-        ]
 
     def after_train_iter(
         self,
@@ -53,7 +46,7 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
         if (
             len(self._pending) == _KEPT
             or self.end_of_epoch(runner.train_dataloader, batch_idx)
-            or any(self.every_n_inner_iters(batch_idx, n) for n in self._intervals)
+            or log_is_due(runner, batch_idx)
         ):
             self._hand_over(runner)
 

@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 
 import torch
 from mmengine import dist
-from mmengine.hooks import CheckpointHook, Hook, LoggerHook
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from mmpretrain.structures import DataSample
 from torch import nn
 
 from ...checked_arguments import checked_arguments
-from ..utils import network_of
+from ..utils import checkpoint_is_due, log_is_due, network_of
 
 # At most so many iterations are kept where the log has no lines.
 _KEPT = 1000
@@ -71,20 +71,9 @@ class FiniteCheckHook(Hook):
         # The message on the last iterations in a row that had such a loss, and how many.
         self._about, self._in_a_row = '', 0
         self._may_be_infinite: frozenset[str] = frozenset()
-        # Of the lines of the log, and the hooks that save by iterations.
-        self._intervals: list[int] = []
-        self._savers: list[CheckpointHook] = []
 
     def before_train(self, runner: Runner) -> None:
-        """Look at the weights that the training begins with, and up when to look."""
-        self._intervals = [
-            hook.interval for hook in runner.hooks if isinstance(hook, LoggerHook)
-        ]
-        self._savers = [
-            hook
-            for hook in runner.hooks
-            if isinstance(hook, CheckpointHook) and not hook.by_epoch
-        ]
+        """Look at the weights that the training begins with."""
         network = network_of(runner)
         weights = {key for key, _ in network.named_parameters()}
         self._may_be_infinite = frozenset()
@@ -122,11 +111,7 @@ class FiniteCheckHook(Hook):
             )
         )
         saves = self._may_save(runner, batch_idx)
-        if (
-            saves
-            or len(self._kept) == _KEPT
-            or any(self.every_n_inner_iters(batch_idx, n) for n in self._intervals)
-        ):
+        if saves or len(self._kept) == _KEPT or log_is_due(runner, batch_idx):
             self._look(runner, saves)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -142,10 +127,7 @@ class FiniteCheckHook(Hook):
         return (
             self.end_of_epoch(runner.train_dataloader, batch_idx)
             or self.is_last_train_iter(runner)
-            or any(
-                self.every_n_train_iters(runner, hook.interval, hook.save_begin)
-                for hook in self._savers
-            )
+            or checkpoint_is_due(runner, by_epoch=False)
         )
 
     def _look(self, runner: Runner, at_weights: bool) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from mmengine import dist
 from mmengine.hooks import CheckpointHook, Hook
-from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from torch.utils.data import DataLoader
@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from ...checked_arguments import checked_arguments
 from ...seeds import EPOCH, ITERATION, TRAINING, VALIDATION, seed_process
 from ..loops import ResumableEpochLoop
-from ..utils import network_of
+from ..utils import checkpoint_is_due, network_of, optim_wrappers
 
 
 @HOOKS.register_module()
@@ -98,12 +98,12 @@ class ResumeHook(Hook):
         outputs: dict | None = None,
     ) -> None:
         """Average incomplete gradients if a checkpoint is due."""
-        if _accumulates(runner) and _is_due(runner, by_epoch=False):
+        if _accumulates(runner) and checkpoint_is_due(runner, by_epoch=False):
             _average_gradients(runner)
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Average incomplete gradients if a checkpoint is due."""
-        if _accumulates(runner) and _is_due(runner, by_epoch=True):
+        if _accumulates(runner) and checkpoint_is_due(runner, by_epoch=True):
             _average_gradients(runner)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -131,11 +131,9 @@ def _plan(runner: Runner) -> dict[str, int | None]:
 
 def _accumulates(runner: Runner) -> bool:
     """Whether the gradients wait for those of further iterations."""
-    wrapper = runner.optim_wrapper
-    wrappers = wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]
     return any(
         isinstance(wrapper, OptimWrapper) and not wrapper.should_update()
-        for wrapper in wrappers
+        for wrapper in optim_wrappers(runner)
     )
 
 
@@ -144,23 +142,6 @@ def _saves_best(runner: Runner) -> bool:
     return any(
         isinstance(hook, CheckpointHook) and hook.save_best for hook in runner.hooks
     )
-
-
-def _is_due(runner: Runner, by_epoch: bool) -> bool:
-    """Whether a checkpoint is saved after this iteration, or this epoch."""
-    for hook in runner.hooks:
-        if not isinstance(hook, CheckpointHook) or hook.by_epoch != by_epoch:
-            continue
-        every, last = (
-            (hook.every_n_epochs, hook.is_last_train_epoch)
-            if by_epoch
-            else (hook.every_n_train_iters, hook.is_last_train_iter)
-        )
-        if every(runner, hook.interval, hook.save_begin) or (
-            hook.save_last and last(runner)
-        ):
-            return True
-    return False
 
 
 def _average_gradients(runner: Runner) -> None:

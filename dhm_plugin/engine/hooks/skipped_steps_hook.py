@@ -2,12 +2,13 @@
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.optim import AmpOptimWrapper, OptimWrapperDict
+from mmengine.optim import AmpOptimWrapper
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from torch.optim import SGD
 
 from ...checked_arguments import checked_arguments
+from ..utils import optim_wrappers
 
 
 @HOOKS.register_module()
@@ -24,10 +25,7 @@ class SkippedStepsHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Tell the loss scale that SGD does not skip steps."""
-        wrappers = runner.optim_wrapper
-        if not isinstance(wrappers, OptimWrapperDict):
-            wrappers = dict(only=wrappers)
-        for wrapper in wrappers.values():
+        for wrapper in optim_wrappers(runner):
             optimizer = wrapper.optimizer
             if (
                 isinstance(wrapper, AmpOptimWrapper)
