@@ -1,5 +1,6 @@
 """Every Python block of the pages works; a config's is built."""
 
+import re
 import textwrap
 
 import numpy as np
@@ -26,11 +27,19 @@ DIGITS = ROOT / 'configs/dhm/resnet20_dhm_1xb64_digits.py'
 PLAIN = ROOT / 'configs/plain/resnet18_8xb32_in1k.py'
 
 
+# An option of DHMClassifier's, which it takes over a plain config alone.
+OF_THE_LINES = r'^model = dict\((?:eval_branches|mimicking_loss|side_branches)='
+
+
 def read(block, folder):
-    """Read a block as a config; one without a base changes our config of the digits."""
+    """Read a block as a config; one without a base changes the README's lines or ours."""
     (folder / 'my_resnet18.py').write_text(f"_base_ = '{PLAIN}'")
+    lines = TEXT.format(base='resnet/resnet18_8xb32_in1k.py')
+    (folder / 'lines.py').write_text(lines)
     if '_base_' not in block:
-        block = f"_base_ = '{DIGITS}'\n{block}"
+        of_the_lines = re.search(OF_THE_LINES, block, re.M)
+        base = folder / 'lines.py' if of_the_lines else DIGITS
+        block = f"_base_ = '{base}'\n{block}"
     # As if it lay in a folder beside configs/dhm, or beside the README.
     block = block.replace("'../", "'configs/").replace("'configs/", f"'{ROOT}/configs/")
     (folder / 'example.py').write_text(block)

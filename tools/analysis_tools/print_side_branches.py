@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Print the side branches that a plain config's network gets, as config.
+"""Print the side branches that a DHMClassifier over a plain config derives, as config.
 
 The text can be pasted into the config and changed there. It is followed by what each
 branch adds.
