@@ -1,19 +1,5 @@
+_base_ = 'cifar_densenet-bc100-12.py'
+
 model = dict(
-    type='ImageClassifier',
-    backbone=dict(
-        type='CIFARDenseNet',
-        depth=190,
-        growth_rate=40,
-        bottleneck=True,
-        with_cp=True,
-        out_indices=(2,),
-    ),
-    neck=dict(type='GlobalAveragePooling'),
-    head=dict(
-        type='LinearClsHead',
-        num_classes=100,
-        in_channels=2190,
-        loss=dict(type='CrossEntropyLoss', loss_weight=1.0),
-        topk=(1, 5),
-    ),
+    backbone=dict(depth=190, growth_rate=40, with_cp=True), head=dict(in_channels=2190)
 )
