@@ -11,11 +11,11 @@ import torch
 from mmengine import ConfigDict
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
-from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
+from benchmarks.methods import build
 from benchmarks.report import machine, table
 from benchmarks.timing import Times, in_turns
 from complexity import training_flops
@@ -68,13 +68,6 @@ def row_of(family: str, with_step: bool) -> dict:
         times = {name: Times([turn[name] for turn in profiled]) for name in steps}
         row['operators / plain'] = times['dhm'].over(times['plain'])
     return row
-
-
-def build(model: ConfigDict) -> nn.Module:
-    """Build a network with its initial weights."""
-    network = MODELS.build(model)
-    network.init_weights()
-    return network
 
 
 def build_seconds(model: ConfigDict) -> float:

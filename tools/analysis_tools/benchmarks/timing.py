@@ -48,10 +48,7 @@ class Ratio(Times):
 
 
 def in_turns(
-    functions: Mapping[str, Callable[[], object]],
-    repeats: int,
-    calls: int = 1,
-    what: str = 'timing',
+    functions: Mapping[str, Callable[[], object]], repeats: int, what: str = 'timing'
 ) -> dict[str, Times]:
     """Time functions one after the other, again and again.
 
@@ -60,9 +57,8 @@ def in_turns(
 
     Args:
         functions (Mapping[str, Callable]): What to time. Each is called once before,
-            uncounted, or more often where a repetition has several calls.
+            uncounted.
         repeats (int): How often each is timed.
-        calls (int): Calls a repetition, of which the mean is taken. Defaults to 1.
         what (str): What the progress is shown as. Defaults to ``'timing'``.
 
     Returns:
@@ -71,23 +67,21 @@ def in_turns(
     times = {name: Times([]) for name in functions}
     turns = [(name, number) for number in range(repeats + 1) for name in functions]
     for name, number in track(turns, what, lambda turn: turn[0]):
-        seconds = _seconds(functions[name], calls)
+        seconds = _seconds(functions[name])
         if number:
             times[name].seconds.append(seconds)
     return times
 
 
-def _seconds(function: Callable[[], object], calls: int) -> float:
+def _seconds(function: Callable[[], object]) -> float:
     if not torch.cuda.is_available():
         started = time.perf_counter()
-        for _ in range(calls):
-            function()
-        return (time.perf_counter() - started) / calls
+        function()
+        return time.perf_counter() - started
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     torch.cuda.synchronize()
     start.record()
-    for _ in range(calls):
-        function()
+    function()
     end.record()
     torch.cuda.synchronize()
-    return start.elapsed_time(end) / 1000 / calls
+    return start.elapsed_time(end) / 1000

@@ -8,10 +8,8 @@ from benchmarks.timing import Ratio, Times, in_turns
 
 def test_takes_turns_and_warms_up():
     calls = []
-    times = in_turns(
-        {'a': lambda: calls.append('a'), 'b': lambda: calls.append('b')}, 3, calls=2
-    )
-    assert ''.join(calls) == 'aabb' + 3 * 'aabb'
+    times = in_turns({'a': lambda: calls.append('a'), 'b': lambda: calls.append('b')}, 3)
+    assert ''.join(calls) == 'ab' + 3 * 'ab'
     assert [len(t.seconds) for t in times.values()] == [3, 3]
 
 
@@ -23,7 +21,7 @@ def test_shows_what_is_timed(monkeypatch, capsys):
 
 
 def test_measures_seconds_a_call():
-    times = in_turns({'sleep': lambda: time.sleep(0.01)}, 3, calls=4)
+    times = in_turns({'sleep': lambda: time.sleep(0.01)}, 3)
     assert 0.01 <= times['sleep'].median < 0.02
 
 
