@@ -19,7 +19,7 @@ NAMES = (
     'fashion_mnist',
 )
 # Their choice is frozen.
-TUNED = ('map/stage1', 'learning_rate/repvgg')
+TUNED = ('map/stage1', 'map/stage4_1500', 'learning_rate/repvgg')
 
 # Their final runs are done.
 FINISHED = ('map/stage1',)
