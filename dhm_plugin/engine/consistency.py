@@ -40,9 +40,7 @@ def measure(
         torch.compiler.set_stance('force_eager'),
     ):
         forks, feats, logits = _run(network, inputs)
-        described = network.side_branches is None
-        objective = network.head.objective if described else network.objective
-        losses = objective(logits, target_of(data_samples))
+        losses = network.objective_module.objective(logits, target_of(data_samples))
         gradients = {'cosine_ce': {}, 'cosine': {}}
         for name in names:
             of_ce = _gradients(losses[f'loss_ce_{name}'], parameters)

@@ -40,13 +40,9 @@ class SaveForksHook(Hook):
 
     def before_train(self, runner):
         self.forks = []
-        network = runner.model.module
-        if network.side_branches is None:
-            owner, name = network.neck, 'draw_forks'
-        else:
-            owner, name = network.side_branches, 'draw'
-        draw = getattr(owner, name)
-        owner.__dict__[name] = lambda: self.forks.append(draw()) or self.forks[-1]
+        forking = runner.model.module.forking
+        draw = forking.draw_forks
+        forking.draw_forks = lambda: self.forks.append(draw()) or self.forks[-1]
 
     def after_train(self, runner):
         torch.save(self.forks, f'{runner.work_dir}/forks_{get_rank()}.pth')

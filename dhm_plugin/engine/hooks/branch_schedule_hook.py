@@ -9,7 +9,6 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
-from torch import nn
 
 from ...checked_arguments import checked_arguments
 from ...models import DHMClassifier
@@ -85,7 +84,8 @@ class BranchScheduleHook(Hook):
                 f'{type(network).__name__}, without side branches; it must be a '
                 'DHMClassifier'
             )
-        self._branches, self._loss = _parts(network)
+        self._branches = network.forking
+        self._loss = network.objective_module.mimicking_loss
         if self.loss_weight is not None:
             if not hasattr(self._loss, 'loss_weight'):
                 raise TypeError(
@@ -114,13 +114,6 @@ class BranchScheduleHook(Hook):
         self._branches.fork_probs = self._own_probs
         if self.loss_weight is not None:
             self._loss.loss_weight = self._own_weight
-
-
-def _parts(network: DHMClassifier) -> tuple[nn.Module, nn.Module | None]:
-    """Give what holds the side branches, and the mimicking loss."""
-    if network.side_branches is None:
-        return network.neck, network.head.mimicking_loss
-    return network.side_branches, network.mimicking_loss
 
 
 def _check(name: str, points: Points | None, largest: float) -> None:

@@ -72,7 +72,7 @@ def _compiled_methods(network: ImageClassifier) -> Iterator[tuple[nn.Module, str
     if isinstance(network, DHMClassifier):
         for branch in network.side_modules[0]:
             yield branch, 'forward'
-        yield network if network.side_branches is not None else network.head, 'objective'
+        yield network.objective_module, 'objective'
 
 
 class _OneShape:

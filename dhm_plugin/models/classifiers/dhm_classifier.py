@@ -129,6 +129,16 @@ class DHMClassifier(ImageClassifier):
         self.predict_with = predict_with
 
     @property
+    def forking(self) -> SideBranches | SideBranchNeck:
+        """What forks the side branches, by ``fork_probs`` and ``draw_forks``."""
+        return self.neck if self.side_branches is None else self.side_branches
+
+    @property
+    def objective_module(self) -> nn.Module:
+        """What has ``objective`` and ``mimicking_loss``."""
+        return self.head if self.side_branches is None else self
+
+    @property
     def branch_names(self) -> tuple[str, ...]:
         """``('side0', 'side1', ..., 'main')``."""
         if self.side_branches is None:
@@ -175,7 +185,7 @@ class DHMClassifier(ImageClassifier):
             losses = self.head.loss(feats, data_samples)
             forked = [feat is not None for feat in feats[:-1]]
         else:
-            forked = self.side_branches.draw()
+            forked = self.side_branches.draw_forks()
             logits = self._logits_by_name(inputs, forked)
             target = target_of(data_samples)
             losses = self.objective(logits, target)

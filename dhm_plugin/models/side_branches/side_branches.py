@@ -113,7 +113,7 @@ class SideBranches(ModuleList):
         names = (name for b in self for name in (*b.replayed, b.fork))
         self.tape.attach(network.backbone, dict.fromkeys(names))
 
-    def draw(self) -> list[bool]:
+    def draw_forks(self) -> list[bool]:
         """Decide which side branches are forked in this training iteration.
 
         Returns:

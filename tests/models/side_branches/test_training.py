@@ -207,7 +207,7 @@ def test_what_is_not_forked_neither_runs_nor_changes_the_rest(family, forked, sm
     """Compared with the objective of the other branches alone."""
     model = build(small(family))
     twin = copy.deepcopy(model)
-    model.side_branches.draw = lambda: forked
+    model.side_branches.draw_forks = lambda: forked
     ran = []
     for i, branch in enumerate(model.side_branches):
         branch.register_forward_hook(lambda *_, i=i: ran.append(i))
@@ -241,8 +241,8 @@ def test_a_resumed_training_forks_as_the_unbroken_one(family, small, train):
     forks = []
 
     def prepare(model):
-        draw = model.side_branches.draw
-        model.side_branches.draw = lambda: forks.append(draw()) or forks[-1]
+        draw = model.side_branches.draw_forks
+        model.side_branches.draw_forks = lambda: forks.append(draw()) or forks[-1]
 
     unbroken = train(cfg, 'unbroken', 3, prepare=prepare)
     train(cfg, 'broken', 1, prepare=prepare)

@@ -179,15 +179,12 @@ class EveryFork(Step):
 
     def __init__(self, cfg: Config, batch_size: int, wrapper: dict, hooks: list) -> None:
         super().__init__(cfg, batch_size, wrapper, hooks)
-        side_branches = self.network.side_branches
-        described = side_branches is None
-        branches = self.network.neck if described else side_branches
+        branches = self.network.forking
         number = len(branches.fork_probs)
         forks = list(itertools.product((True, False), repeat=number))
         self.calls = len(forks)
         branches.fork_probs = [0.5] * number
-        draw = 'draw_forks' if described else 'draw'
-        setattr(branches, draw, itertools.cycle(forks).__next__)
+        branches.draw_forks = itertools.cycle(forks).__next__
 
     def __call__(self) -> None:
         """Do a step of each combination."""
