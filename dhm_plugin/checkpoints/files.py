@@ -1,13 +1,12 @@
 """Safe reading and all-or-nothing writing of checkpoint files."""
 
-import contextlib
 import errno
 import io
 import os
 import pickle
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -200,7 +199,7 @@ def written_at_once(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
         _flush_names(path.parent)
     except BaseException as error:
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             temporary.unlink()
         if isinstance(error, OSError):
             raise CheckpointError(f'{path}: cannot be written: {error}') from error

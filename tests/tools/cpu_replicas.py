@@ -40,7 +40,7 @@ class SaveForksHook(Hook):
 
     def before_train(self, runner):
         self.forks = []
-        forking = runner.model.module.forking
+        forking = runner.model.module.branches_module
         draw = forking.draw_forks
         forking.draw_forks = lambda: self.forks.append(draw()) or self.forks[-1]
 

@@ -78,7 +78,7 @@ def training_flops(cfg: Config, shape: tuple[int, int, int]) -> float:
         model = MODELS.build({**cfg.model, 'data_preprocessor': None})
     if not isinstance(model, DHMClassifier):
         return _count_step(model, shape)
-    branches = model.forking
+    branches = model.branches_module
     probs = branches.fork_probs
     scheduled = _scheduled_fork_prob(cfg)
     if scheduled is not None:

@@ -267,7 +267,7 @@ def _packed(
         content = Path(source.path).read_bytes()
     except OSError as error:
         raise PackError(f'{source.path}: cannot be read: {error}') from error
-    if edge is None:
+    if edge is None and quality != RAW:
         return content, True
     try:
         if quality == RAW:
@@ -308,12 +308,13 @@ def shrunk(content: bytes, edge: int, quality: int) -> bytes:
         return buffer.getvalue()
 
 
-def raw(content: bytes, edge: int) -> bytes:
+def raw(content: bytes, edge: int | None) -> bytes:
     """Decode an image, and shrink it.
 
     Args:
         content (bytes): Of the file.
-        edge (int): The short edge of the result, in pixels, if the image is larger.
+        edge (int | None): The short edge of the result, in pixels, if the image is
+            larger; None: it is not shrunk.
 
     Returns:
         bytes: A binary netpbm of the upright image, in RGB.
@@ -322,7 +323,7 @@ def raw(content: bytes, edge: int) -> bytes:
         Exception: Whatever Pillow raises at what it cannot decode.
     """
     image = Image.fromarray(decode(content)[:, :, ::-1])
-    if min(image.size) > edge:
+    if edge is not None and min(image.size) > edge:
         image = _resized(image, edge)
     return to_netpbm(np.asarray(image))
 

@@ -84,7 +84,7 @@ class BranchScheduleHook(Hook):
                 f'{type(network).__name__}, without side branches; it must be a '
                 'DHMClassifier'
             )
-        self._branches = network.forking
+        self._branches = network.branches_module
         self._loss = network.objective_module.mimicking_loss
         if self.loss_weight is not None:
             if not hasattr(self._loss, 'loss_weight'):

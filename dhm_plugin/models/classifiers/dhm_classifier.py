@@ -129,8 +129,8 @@ class DHMClassifier(ImageClassifier):
         self.predict_with = predict_with
 
     @property
-    def forking(self) -> SideBranches | SideBranchNeck:
-        """What forks the side branches, by ``fork_probs`` and ``draw_forks``."""
+    def branches_module(self) -> SideBranches | SideBranchNeck:
+        """The module that holds the side branches: ``fork_probs`` and ``draw_forks``."""
         return self.neck if self.side_branches is None else self.side_branches
 
     @property

@@ -22,7 +22,7 @@ def over_the_training(hook, network, iterations, max_iters):
     runner = SimpleNamespace(model=network, iter=0, max_iters=max_iters)
     hook.before_train(runner)
     loss = getattr(network, 'mimicking_loss', None) or network.head.mimicking_loss
-    branches = network.forking
+    branches = network.branches_module
     found = []
     for runner.iter in iterations:
         hook.before_train_iter(runner, 0)

@@ -109,7 +109,8 @@ def test_pixels_are_what_pillow_decodes_and_shrinks(mode, kind, orientation):
     image = ImageOps.exif_transpose(Image.open(buffer)).convert('RGB')
     turned = orientation == 6
     assert image.size == ((60, 90) if turned else (90, 60))
-    for edge, size in (400, image.size), (40, (40, 60) if turned else (60, 40)):
+    small = (40, 60) if turned else (60, 40)
+    for edge, size in (None, image.size), (400, image.size), (40, small):
         found = Image.open(io.BytesIO(raw(buffer.getvalue(), edge)))
         assert (found.format, found.mode, found.size) == ('PPM', 'RGB', size)
         expected = image.resize(size, Image.Resampling.LANCZOS)

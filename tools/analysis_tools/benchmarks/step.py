@@ -179,7 +179,7 @@ class EveryFork(Step):
 
     def __init__(self, cfg: Config, batch_size: int, wrapper: dict, hooks: list) -> None:
         super().__init__(cfg, batch_size, wrapper, hooks)
-        branches = self.network.forking
+        branches = self.network.branches_module
         number = len(branches.fork_probs)
         forks = list(itertools.product((True, False), repeat=number))
         self.calls = len(forks)
