@@ -267,12 +267,10 @@ def _packed(
         content = Path(source.path).read_bytes()
     except OSError as error:
         raise PackError(f'{source.path}: cannot be read: {error}') from error
-    if edge is None and quality != RAW:
-        return content, True
     try:
         if quality == RAW:
             return raw(content, edge), True
-        return shrunk(content, edge, quality), True
+        return content if edge is None else shrunk(content, edge, quality), True
     except Exception:  # Pillow raises about anything at a damaged file
         return content, False
 

@@ -31,7 +31,7 @@ def image_shape(cfg: Config) -> tuple[int, int, int]:
             size = (size, size)
         if isinstance(size, (list, tuple)):
             # MMCV's alone has the width first.
-            width_first = type_name(step.get('type')) == 'Resize'
+            width_first = type_name(step.get('type', '')) == 'Resize'
             return channels, *(reversed(size) if width_first else size)
     raise ValueError(
         f'{cfg.filename}: the image size is unknown; a step of the test or training '

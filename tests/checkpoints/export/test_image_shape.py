@@ -25,6 +25,14 @@ def test_the_test_images_count():
     assert image_shape(cfg) == (3, 224, 224)
 
 
+def test_a_preprocessor_needs_no_type():
+    cfg = Config.fromfile(ROOT / 'configs/plain/resnet20_1xb64_digits.py')
+    for preprocessor in (cfg.model.get('data_preprocessor'), cfg.data_preprocessor):
+        if preprocessor is not None:
+            preprocessor.pop('type')
+    assert image_shape(cfg) == (1, 8, 8)
+
+
 def test_mmcvs_resize_has_the_width_first():
     cfg = Config.fromfile(ROOT / 'configs/plain/resnet18_8xb32_in1k.py')
     step = dict(type='Resize', scale=(256, 128))
