@@ -27,6 +27,10 @@ lint: install
 
 install: $(VENV)/.installed
 
+# What is imported is compiled once, whatever the environment says: with each process
+# anew it is more than half of the time that a command takes to start.
+export PYTHONDONTWRITEBYTECODE :=
+
 # MMCV_WITH_OPS=0: onedl-mmcv is built from source, and classifiers need none of its ops.
 # --no-compile: Python compiles what is imported, a small part of all, when it is.
 $(VENV)/.installed: setup.py
