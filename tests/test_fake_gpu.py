@@ -26,9 +26,6 @@ from dhm_plugin import (
 from dhm_plugin.checkpoints.official import build_without_weights
 from paths import ROOT
 
-# Fake tensors are Python all through, which is slow to follow.
-pytestmark = pytest.mark.no_cover
-
 # One of each family, and one that computes activations again (with_cp).
 NETWORKS = {
     'resnet18_dhm_8xb32_in1k': 3,
