@@ -66,6 +66,10 @@ def as_it_is(text, **style):
 
 # They only call what a stack has.
 ONE_STACK = [
+    'tests/docs',
+    'tests/models/losses',
+    'tests/test_archive.py',
+    'tests/test_folder_lock.py',
     'tests/tools/analysis_tools',
     'tests/tools/dataset_converters',
     'tests/tools/test_dist_forking.py',

@@ -78,7 +78,14 @@ def test_a_method_changes_the_model_alone(depth):
 
 
 @pytest.mark.parametrize('method', ['plain', 'dsl', 'dhm'])
-@pytest.mark.parametrize('depth', BLOCKS)
+@pytest.mark.parametrize(
+    'depth',
+    # The deeper ones have more of the blocks of 50.
+    [
+        pytest.param(depth, marks=pytest.mark.one_stack) if depth > 50 else depth
+        for depth in BLOCKS
+    ],
+)
 def test_trains_a_step(depth, method):
     model = MODELS.build(Config.fromfile(path_of(depth, method)).model)
     samples = [DataSample().set_gt_label(i) for i in range(2)]

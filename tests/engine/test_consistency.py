@@ -122,6 +122,7 @@ def test_divergences_are_those_of_the_loss(build, batch):
     assert taught == pytest.approx(losses['loss_mimic_main'].item(), rel=1e-6)
 
 
+@pytest.mark.one_stack
 def test_a_compiled_network_is_measured_as_it_is(build, batch):
     """Compiled, its backbone is one function that reaches all of its parameters."""
     torch.compiler.reset()

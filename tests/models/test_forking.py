@@ -98,6 +98,7 @@ def test_fused_sgd_with_momentum(wrapper, accumulate, build, batch):
     assert all(momentum.any() for momentum in momenta)
 
 
+@pytest.mark.one_stack
 def test_compiled(build, batch):
     """Each branch is compiled once, the objective for each set of branches."""
     torch.compiler.reset()

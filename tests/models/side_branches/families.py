@@ -7,12 +7,12 @@ import families
 from families import TEXT
 
 FAMILIES = {**families.FAMILIES, 'VGG': 'vgg/vgg11bn_8xb32_in1k.py'}  # it builds sooner
-# Those that take images of one size alone.
-_OF_224 = ('VGG', 'SwinTransformer', 'VisionTransformer', 'DeiT')
-# A smaller network of the same family.
+# A smaller network of the same family, or one for smaller images.
 _SMALLER = {
-    'VisionTransformer': "model.update(backbone=dict(arch='deit-tiny'))\n"
+    'VisionTransformer': "model.update(backbone=dict(arch='deit-tiny', img_size=64))\n"
     "model['head'] = dict(in_channels=192)",
+    'DeiT': 'model.update(backbone=dict(img_size=64))',
+    'SwinTransformer': 'model.update(backbone=dict(img_size=64, pad_small_map=True))',
 }
 
 
@@ -39,4 +39,4 @@ def build(cfg):
 
 
 def size_of(family):
-    return 224 if family in _OF_224 else 64
+    return 224 if family == 'VGG' else 64

@@ -253,6 +253,7 @@ def test_a_resumed_training_forks_as_the_unbroken_one(family, small, train):
         assert torch.equal(ours, theirs)
 
 
+@pytest.mark.one_stack
 @pytest.mark.parametrize('family', FAMILIES)
 def test_compiled(family, small, train):
     torch.compiler.reset()

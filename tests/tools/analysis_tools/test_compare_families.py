@@ -1,7 +1,9 @@
 import re
+import sys
 
 import pytest
 
+import compare_families
 from compare_families import build_seconds
 from families import config_of, plain_config_of
 from paths import ROOT
@@ -9,8 +11,11 @@ from paths import ROOT
 COMMAND = ROOT / 'tools/analysis_tools/compare_families.py'
 
 
-def test_a_row_of_a_family(inline):
-    output = inline(COMMAND, 'ShuffleNetV2', '--step')
+def test_a_row_of_a_family(monkeypatch, capsys):
+    monkeypatch.setattr(compare_families, 'REPEATS', 3)
+    monkeypatch.setattr(sys, 'argv', [str(COMMAND), 'ShuffleNetV2', '--step'])
+    compare_families.main()
+    output = capsys.readouterr().out
     header, row = (
         re.split(r' *\| *', line) for line in re.findall(r'^\|.*', output, re.M)[::2]
     )
