@@ -86,9 +86,9 @@ def test_an_unshortened_branch_with_the_main_branchs_weights_is_the_main_branch(
 ):
     cfg = config_of(family, tmp_path)
     init_default_scope('mmpretrain')
-    forks = [branch.fork for branch in build(cfg).side_branches]
+    forks = [branch.fork for branch in MODELS.build(cfg.model).side_branches]
     cfg.model.side_branches = [dict(fork=fork, without=[]) for fork in forks]
-    model = build(cfg).eval()
+    model = MODELS.build(cfg.model).eval()
     images = torch.randn(3, 3, size_of(family), size_of(family))
     weights = copy.deepcopy(model.state_dict())
     for branch in model.side_branches:
