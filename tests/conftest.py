@@ -47,7 +47,7 @@ def _ends_workers_soon():
 
 @pytest.fixture(scope='session', autouse=True)
 def _datasets_collect_no_garbage():
-    """MMEngine's data sets look at every object there is as they load: 0.1 s each."""
+    """MMEngine's data sets look for garbage as they load, among all that is imported."""
     with mock.patch('mmengine.dataset.base_dataset.gc', mock.Mock(spec=['collect'])):
         yield
 
@@ -76,8 +76,8 @@ ONE_STACK = [
 ]
 
 
-# To follow what is covered takes a third of the time. The tests that mirror the package
-# say it; these run its parts together.
+# What is followed is slower by a third. The tests that mirror the package say what is
+# covered; these run its parts together.
 NO_COVER = [
     'tests/configs',
     'tests/docs',
