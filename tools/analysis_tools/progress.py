@@ -9,6 +9,8 @@ from typing import TypeVar
 from rich import progress
 from rich.console import Console
 
+from dhm_plugin.engine.end_with_parent import end_with_parent
+
 # Seconds between two lines where there is no terminal.
 LINES = 30.0
 T = TypeVar('T')
@@ -103,6 +105,9 @@ def track(items: Sequence[T], what: str, name: Callable[[T], str] = str) -> Iter
 def run_watched(command: Sequence[str], watch: Callable[[], None], **options) -> int:
     """Run a command, and look how far it is three times a second.
 
+    However this process ends, it ends too (Linux): beside another benchmark it would
+    take part of what that measures.
+
     Args:
         command (Sequence[str]): The command line.
         watch (Callable): Called again and again while it runs.
@@ -111,7 +116,7 @@ def run_watched(command: Sequence[str], watch: Callable[[], None], **options) ->
     Returns:
         int: Its exit code.
     """
-    with subprocess.Popen(command, **options) as process:
+    with subprocess.Popen(command, preexec_fn=end_with_parent, **options) as process:
         try:
             while process.poll() is None:
                 watch()

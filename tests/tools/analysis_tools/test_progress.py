@@ -1,5 +1,9 @@
+import fcntl
 import io
+import os
+import subprocess
 import sys
+import time
 
 import pytest
 
@@ -83,3 +87,29 @@ def test_run_watched():
     code = 'import sys, time; time.sleep(0.5); sys.exit(3)'
     assert run_watched([sys.executable, '-c', code], lambda: looks.append(1)) == 3
     assert looks
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='Linux ends it')
+def test_what_is_watched_ends_with_the_command_that_watches(tmp_path):
+    """Seen: of a benchmark that was killed the training went on, beside the next one."""
+    lock = tmp_path / 'lock'
+    sleeps = (
+        f'import fcntl, time; file = open({str(lock)!r}, "w"); '
+        'fcntl.flock(file, fcntl.LOCK_EX); print("locked", flush=True); time.sleep(300)'
+    )
+    watches = (
+        'import sys; from progress import run_watched; '
+        f'run_watched([sys.executable, "-c", {sleeps!r}], lambda: None)'
+    )
+    env = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}
+    command = [sys.executable, '-W', 'ignore', '-c', watches]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=env) as process:
+        assert process.stdout.readline() == b'locked\n'
+        process.kill()
+    with lock.open() as file:
+        for _ in range(100):
+            try:
+                return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(0.1)
+    pytest.fail('what was watched is alive')
