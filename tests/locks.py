@@ -1,9 +1,12 @@
-"""Another process that works in a folder."""
+"""Other processes that hold a lock."""
 
+import fcntl
 import os
 import signal
 import time
 from contextlib import contextmanager
+
+import pytest
 
 from dhm_plugin.folder_lock import folder_lock
 
@@ -32,3 +35,14 @@ def process_in(folder, with_a_worker=False):
         # It has nothing to do any more.
         with folder_lock(folder):
             os.kill(worker, signal.SIGKILL)
+
+
+def assert_is_let_go(path):
+    """Assert that whatever holds a file's lock ends within ten seconds."""
+    with path.open() as file:
+        for _ in range(100):
+            try:
+                return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(0.1)
+    pytest.fail(f'a process that holds {path} is alive')

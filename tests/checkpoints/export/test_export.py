@@ -103,7 +103,6 @@ def test_torchvision_and_timm(trained, tmp_path, suffix, to, create):
 
 
 @pytest.mark.one_stack
-@pytest.mark.no_cover  # what a trace runs is slow to follow
 def test_bottlenecks(build, tmp_path):
     """Of ResNet-50: the deeper ones have more of them, ResNet-34 has 18's blocks."""
     model = settle(build('plain/resnet50_8xb32_in1k.py'))

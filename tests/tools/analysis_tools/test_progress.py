@@ -1,13 +1,12 @@
-import fcntl
 import io
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
 import progress
+from locks import assert_is_let_go
 from progress import Progress, human_time, run_watched, track
 
 
@@ -106,10 +105,4 @@ def test_what_is_watched_ends_with_the_command_that_watches(tmp_path):
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=env) as process:
         assert process.stdout.readline() == b'locked\n'
         process.kill()
-    with lock.open() as file:
-        for _ in range(100):
-            try:
-                return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                time.sleep(0.1)
-    pytest.fail('what was watched is alive')
+    assert_is_let_go(lock)
