@@ -52,6 +52,7 @@ setup(
         'numpy',
         'tensorboard',
         'simplejpeg',
+        'isal',
         'safetensors',
     ],
     extras_require={
