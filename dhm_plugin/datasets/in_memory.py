@@ -34,13 +34,14 @@ class InMemoryDataset:
         dataset (dict | BaseDataset): The data set, without a pipeline.
 
     Raises:
+        OSError: If the data set's files can be neither read nor downloaded.
         ValueError: If the data set has a pipeline, or its images have different shapes
             or are not in memory.
     """
 
     def __init__(self, dataset: dict | BaseDataset) -> None:
         if isinstance(dataset, dict):
-            dataset = DATASETS.build(dataset)
+            dataset = _built(dataset)
         self.dataset = dataset
         self._pack = PackInputs()
         self.name = f'InMemoryDataset of {type(dataset).__name__}'
@@ -123,3 +124,13 @@ class InMemoryDataset:
         index = torch.as_tensor(indices, device=self.images.device)
         labels = DataSample().set_gt_label(self.labels[index])
         return [dict(inputs=self.images[index], data_samples=labels)]
+
+
+def _built(cfg: dict) -> BaseDataset:
+    try:
+        return DATASETS.build(cfg)
+    except OSError as error:  # urllib's are some too
+        raise OSError(
+            f'InMemoryDataset: cannot read the files of {cfg["type"]} in '
+            f'data_root={cfg.get("data_root")!r}, nor download them there: {error}'
+        ) from error

@@ -1,8 +1,10 @@
+from urllib.error import URLError
+
 import numpy as np
 import pytest
 import torch
 from mmengine.runner import Runner
-from mmpretrain.datasets import CustomDataset
+from mmpretrain.datasets import CustomDataset, mnist
 from mmpretrain.registry import DATASETS
 
 from dhm_plugin import Digits, InMemoryDataset
@@ -92,3 +94,13 @@ def test_refuses_different_shapes():
     digits.serialize_data = False
     with pytest.raises(ValueError, match=r'theirs are \[\(8, 8\), \(9, 8\)\]'):
         InMemoryDataset(digits)
+
+
+def test_files_that_are_not_there(tmp_path, monkeypatch):
+    def no_network(*args, **kwargs):
+        raise URLError('no network')
+
+    monkeypatch.setattr(mnist, 'download_and_extract_archive', no_network)
+    missing = dict(type='FashionMNIST', data_root=str(tmp_path / 'missing'))
+    with pytest.raises(OSError, match=r'of FashionMNIST in .*missing.*no network'):
+        InMemoryDataset(missing)
