@@ -23,6 +23,8 @@ TUNED = ('map/stage1', 'map/stage4_1500', 'learning_rate/repvgg')
 
 # Their final runs are done; iterations between two measurements of the consistency.
 FINISHED = {'map/stage1': 100, 'map/stage4_1500': 0}
+# What belongs to them and is still to come: its claims are counted.
+TO_COME = ('map/stage4_60000',)
 
 
 def read(name):
@@ -97,9 +99,9 @@ def test_the_tables_of_the_final_runs_are_those_of_the_csv(name):
         assert part in shown
 
 
-def test_the_claims_of_all_that_are_finished_are_corrected_together():
+def test_the_claims_of_all_are_corrected_together():
     claimed = {}
-    for name in FINISHED:
+    for name in (*FINISHED, *TO_COME):
         study = read_study(STUDIES / f'{name}.py', STUDIES)
         rows = results.read(STUDIES / name / 'results.csv')
         claimed[name.removeprefix('map/')] = rows, study.claims

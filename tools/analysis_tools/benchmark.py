@@ -6,12 +6,14 @@ import json
 import shlex
 import sys
 from pathlib import Path
+from subprocess import CalledProcessError
 
 sys.path.append(str(Path(__file__).parents[1] / 'dataset_converters'))
 
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
+from arguments import positive
 from benchmarks import infer, loader, report, step, train
 from dhm_plugin.hub import find_root
 
@@ -41,7 +43,7 @@ def parse_args() -> argparse.Namespace:
         )
         if what != 'loader':
             sub.add_argument(
-                '--batch-size', type=int, help="images a step; default: the config's"
+                '--batch-size', type=positive, help="images a step; default: the config's"
             )
         if what == 'train':
             sub.add_argument(
@@ -51,7 +53,7 @@ def parse_args() -> argparse.Namespace:
                 help='what the images are read from, or with; default: files',
             )
             sub.add_argument(
-                '--steps', type=int, help='of an epoch; default: 20, with a GPU 200'
+                '--steps', type=positive, help='of an epoch; default: 20, with a GPU 200'
             )
         sub.add_argument('--json', type=Path, metavar='OUT', help='write all times too')
     return parser.parse_args()
@@ -77,7 +79,7 @@ def main() -> None:
     init_default_scope('mmpretrain')
     try:
         tables = measure(args)
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, CalledProcessError) as error:
         sys.exit(f'benchmark.py: {error}')
     command = f'python {shlex.join(sys.argv)}'
     for rows in tables.values():

@@ -82,7 +82,10 @@ def parse_args() -> argparse.Namespace:
     names = [config.stem for config in args.configs]
     if len(set(names)) < len(names):
         parser.error(f'{", ".join(names)}: the file names of configs must differ')
-    args.study = len(names) == 1 and is_study(args.configs[0])
+    try:
+        args.study = len(names) == 1 and is_study(args.configs[0])
+    except OSError as error:
+        parser.error(str(error))
     if args.study and (args.cfg_options or args.seeds):
         parser.error(f'{args.configs[0]}: this study says its options and seeds itself')
     if args.tune and (args.no_train or not args.study):
@@ -137,9 +140,11 @@ def main() -> None:
             return
         if not args.no_train:
             train(study.finals(choice_of(study, args)), args.jobs, csv)
+        rows = results.read(csv)
+        if args.study:
+            study.check_seeds(rows, csv)
     except (RuntimeError, ValueError, OSError) as error:
         sys.exit(f'compare_methods.py: {error}')
-    rows = results.read(csv)
     names = [*study.configs]
     if not any(row['config'] in names for row in rows):
         sys.exit(f'compare_methods.py: {csv}: has no row of {", ".join(names)}')

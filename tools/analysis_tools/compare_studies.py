@@ -2,8 +2,9 @@
 """Show what several studies have found: all their claims together, and costs.
 
 The studies are files such as configs/studies/map/stage1.py, whose final runs
-compare_methods.py has trained. Holm's correction is over the claims of all of them. The
-picture has the accuracy over the cost of the training, a line a method.
+compare_methods.py has trained. Holm's correction is over the claims of all of them, also
+of those whose runs are still to come. The picture has the accuracy over the cost of the
+training, a line a method.
 """
 
 import argparse
@@ -39,12 +40,14 @@ def main() -> None:
         for path in args.studies:
             folder = args.results / path.stem
             rows = results.read(folder / 'results.csv')
-            if not rows:
-                raise ValueError(
-                    f'{folder / "results.csv"}: has no row; compare_methods.py {path} '
-                    f'--out {folder} trains the final runs'
-                )
-            found[path.stem] = (read_study(path, folder), rows)
+            study = read_study(path, folder)
+            study.check_seeds(rows, folder / 'results.csv')
+            found[path.stem] = (study, rows)
+        if not any(rows for _, rows in found.values()):
+            raise ValueError(
+                f'{args.results}: has no row of any of these studies; compare_methods.py '
+                f'STUDY --out {args.results}/NAME trains the final runs of STUDY'
+            )
         text = tables.claims_table(
             {name: (rows, study.claims) for name, (study, rows) in found.items()}
         ).lstrip()

@@ -29,9 +29,6 @@ class _Here:
             future.set_exception(error)
         return future
 
-    def shutdown(self, **options):
-        pass
-
 
 @pytest.fixture
 def trains_here(monkeypatch):

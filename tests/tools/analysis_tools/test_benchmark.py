@@ -54,3 +54,14 @@ def test_names_what_is_wrong(inline):
     text = inline(BENCHMARK, 'infer', ROOT / 'configs/plain/README.md', code=1)
     assert 'benchmark.py: ' in text
     assert 'compared are a DHM config' in text
+    for option in ('--batch-size', '--steps'):
+        text = inline(BENCHMARK, 'train', DIGITS, option, '0', code=2)
+        assert f'argument {option}: ' in text
+
+
+def test_names_the_training_that_fails(inline, tmp_path):
+    config = tmp_path / 'broken.py'
+    config.write_text(f"_base_ = '{DIGITS}'\noptim_wrapper = dict(type='None')")
+    text = inline(BENCHMARK, 'train', config, '--steps', '4', code=1)
+    assert text.splitlines()[-1].startswith('benchmark.py: Command ')
+    assert 'Traceback' not in text

@@ -6,6 +6,7 @@ import torch
 
 from locks import process_in
 from paths import ROOT
+from studies import results
 
 COMPARE = ROOT / 'tools/analysis_tools/compare_methods.py'
 PLAIN = ROOT / 'configs/plain/resnet8_1xb64_digits.py'
@@ -113,6 +114,16 @@ def test_shows_the_rows_as_they_are(inline, tmp_path):
     assert 'results.csv: has no row of resnet32_1xb128_cifar10' in text
 
 
+def test_a_diverged_run_is_shown(inline, tmp_path):
+    for seed, main in enumerate((90.0, float('nan'))):
+        row = dict(config=PLAIN.stem, seed=seed, epochs=1, seconds=1, main=main)
+        results.add(tmp_path / 'results.csv', row)
+        results.add(tmp_path / 'results.csv', {**row, 'config': DHM.stem, 'main': 91})
+    text = inline(COMPARE, PLAIN, DHM, '--out', tmp_path, '--no-train')
+    assert f'| {PLAIN.stem} | 2 | nan ± nan | - |' in text
+    assert f'| {DHM.stem} | 2 | 91.00 ± 0.00 | +nan ± nan (2 seeds) |' in text
+
+
 def test_the_main_branches_start_equal(inline, trains_here, tmp_path):
     options = ('param_scheduler=[]', 'optim_wrapper.optimizer.lr=0.0')
     inline(*command(tmp_path, 1), *options)
@@ -136,5 +147,8 @@ def test_refuses_what_cannot_be_compared(inline, tmp_path):
     options = ('--cfg-options', 'train_cfg.val_interval=10')
     text = inline(COMPARE, PLAIN, '--out', tmp_path, *options, code=1)
     assert f'{PLAIN}: train_cfg has max_epochs=25, val_interval=10; compared is' in text
+    text = inline(COMPARE, ROOT / 'none.py', '--out', tmp_path, code=2)
+    assert 'none.py' in text.splitlines()[-1]
+    assert 'Traceback' not in text
     text = inline(COMPARE, PLAIN, PLAIN, '--out', tmp_path, code=2)
     assert 'the file names of configs must differ' in text

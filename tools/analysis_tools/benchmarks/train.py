@@ -73,8 +73,6 @@ def measure(
     batch_size = batch_size or cfg.train_dataloader.batch_size
     if steps is None:
         steps = 200 if torch.cuda.is_available() else 20
-    if steps < 1:
-        raise ValueError(f'--steps {steps}: an epoch has at least one')
     with tempfile.TemporaryDirectory() as folder:
         config = _synthetic(cfg, Path(folder), batch_size, steps, repeats, data)
         command = [sys.executable, str(TRAIN), str(config)]

@@ -1,7 +1,7 @@
 """Runs the trainings of a study, several at once, and writes their rows."""
 
 import os
-from concurrent.futures import FIRST_COMPLETED, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 
 import torch
@@ -48,9 +48,9 @@ def train(trainings: list[Training], jobs: int, csv: Path) -> None:
         csv (Path): The file; a row is added after each training.
 
     Raises:
-        RuntimeError: If a training fails; no other one is started. One that diverges
-            fails where it is measured on test images; else its accuracy is nan. Or if
-            another study runs in the same folder.
+        RuntimeError: If a training fails; no other one is started, and the rows of those
+            that run are written. One that diverges fails where it is measured on test
+            images; else its accuracy is nan. Or if another study runs in the same folder.
         ValueError: If the main branches of the configs differ, or a training was done or
             begun with other settings.
     """
@@ -84,39 +84,50 @@ def _run(
     """Run what is left of the trainings, and show how far it is."""
     before = sum(last_step(t.work_dir) for t in left)
     total = max(1, sum(t.length for t in left) - before)
+    queue, running, failure = [*left], {}, None
     with Progress('training', total) as progress, workers(jobs) as pool:
-        futures = {pool.submit(train_one, *t.command(starts[t.seed])): t for t in left}
-        waiting = set(futures)
-        try:
-            while waiting:
-                ended, waiting = wait(waiting, 0.5, FIRST_COMPLETED)
-                done = sum(last_step(t.work_dir) for t in left) - before
-                # One more has left the queue than runs.
-                running = [t for f, t in futures.items() if f in waiting and f.running()]
-                names = [f'{t.name}, seed {t.seed}' for t in running[:jobs]]
-                one = len(names) == 1
-                progress.update(
-                    max(0, done), names[0] if one else f'{len(names)} at once'
+        while running or (queue and not failure):
+            # No more than run at once: what waits in a pool is started whatever fails.
+            while queue and len(running) < jobs and not failure:
+                training = queue.pop(0)
+                command = training.command(starts[training.seed])
+                running[pool.submit(train_one, *command)] = training
+            ended, _ = wait(running, 0.5, FIRST_COMPLETED)
+            names = [f'{t.name}, seed {t.seed}' for t in running.values()]
+            progress.update(
+                max(0, sum(last_step(t.work_dir) for t in left) - before),
+                names[0] if len(names) == 1 else f'{len(names)} at once',
+            )
+            for future in [each for each in running if each in ended]:
+                training = running.pop(future)
+                number = len(trainings) - len(queue) - len(running)
+                what = (
+                    f'[{number}/{len(trainings)}] {training.name}, seed {training.seed}'
                 )
-                for future in [each for each in futures if each in ended]:
-                    training = futures[future]
-                    try:
-                        future.result()
-                        row = training.result()
-                    except FloatingPointError as error:
-                        if training.on_test:
-                            raise RuntimeError(str(error)) from error
-                        row = training.diverged()
-                    results.add(csv, row)
-                    number = len(trainings) - len(waiting)
-                    remaining = progress.left() if waiting else None
-                    print(
-                        f'[{number}/{len(trainings)}] {training.name}, seed '
-                        f'{training.seed}: {row["main"]:.2f} % in '
-                        f'{human_time(row["seconds"])}'
-                        + (f'; about {human_time(remaining)} left' if remaining else ''),
-                        flush=True,
-                    )
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+                try:
+                    row = _row(future, training)
+                except Exception as error:
+                    failure = failure or error
+                    if running:
+                        print(f'{what}: failed; waiting for {len(running)} more')
+                    continue
+                results.add(csv, row)
+                remaining = progress.left() if running or queue else None
+                print(
+                    f'{what}: {row["main"]:.2f} % in {human_time(row["seconds"])}'
+                    + (f'; about {human_time(remaining)} left' if remaining else ''),
+                    flush=True,
+                )
+    if failure:
+        raise failure
+
+
+def _row(future: Future, training: Training) -> dict:
+    """Give the row of a training that has ended."""
+    try:
+        future.result()
+    except FloatingPointError as error:
+        if training.on_test:
+            raise RuntimeError(str(error)) from error
+        return training.diverged()
+    return training.result()

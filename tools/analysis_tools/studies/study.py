@@ -123,6 +123,23 @@ class Study:
             for method in self.configs
         ]
 
+    def check_seeds(self, rows: Sequence[dict[str, str]], csv: Path) -> None:
+        """Check that the final runs are of the seeds that the study lists.
+
+        Args:
+            rows (Sequence[dict[str, str]]): Of the final runs.
+            csv (Path): Their file, for the error.
+
+        Raises:
+            ValueError: If one is not.
+        """
+        others = {int(r['seed']) for r in rows if r['config'] in self.configs}
+        if others := sorted(others - {*self.seeds}):
+            raise ValueError(
+                f'{csv}: has rows of the seeds {others}, which the study does not list; '
+                'what is shown are all rows of its seeds, and no other'
+            )
+
     def means(self, rows: Sequence[dict[str, str]]) -> dict[str, list[float]]:
         """Give the mean accuracy of the main branch over the tuning's seeds.
 
@@ -299,7 +316,8 @@ def _check(path: Path, found: dict) -> None:
     if found['iterations'] < 1:
         raise ValueError(f'{path}: iterations={found["iterations"]}; must be at least 1')
     methods = found['methods']
-    own = {name for name, method in methods.items() if 'costs' not in method}
+    if not methods:
+        raise ValueError(f'{path}: methods={methods}; there must be some')
     for name, method in methods.items():
         where = f'{path}: methods[{name!r}]'
         if not isinstance(method, dict) or {*method} not in _METHOD_KEYS:
@@ -312,25 +330,42 @@ def _check(path: Path, found: dict) -> None:
             raise ValueError(
                 f'{where} has iterations={length!r}; it must be an integer, at least 1'
             )
-        if not (path.parent / method['config']).is_file():
-            raise ValueError(f'{where}: there is no {path.parent / method["config"]}')
-        if method.get('costs', name) not in own | {name}:
+        if not (path.parent / str(method['config'])).is_file():
             raise ValueError(
-                f'{where} costs {method["costs"]!r}, which must be a method without costs'
+                f'{where}: there is no {path.parent / str(method["config"])}'
+            )
+    own = [name for name, method in methods.items() if 'costs' not in method]
+    for name, method in methods.items():
+        if name not in own and method['costs'] not in own:
+            raise ValueError(
+                f'{path}: methods[{name!r}] costs {method["costs"]!r}, which must be a '
+                'method without costs'
             )
     for pair in found['claims']:
-        if len(pair) != 2 or not {*pair} <= {*methods}:
+        listed = isinstance(pair, (list, tuple)) and len(pair) == 2
+        if not listed or not all(name in [*methods] for name in pair):
             raise ValueError(f'{path}: claims has {pair!r}, which is no pair of methods')
+    for key in ('seeds', 'tuning_seeds'):
+        seeds = found[key]
+        integers = all(isinstance(seed, int) and seed >= 0 for seed in seeds)
+        if not integers or not seeds or len({*seeds}) < len(seeds):
+            raise ValueError(
+                f'{path}: {key}={seeds}; there must be some, integers from 0 on, none '
+                'twice'
+            )
     both = {*found['seeds']} & {*found['tuning_seeds']}
     if both:
         raise ValueError(
             f'{path}: the tuning has used the seeds {sorted(both)}; the final runs need '
             'new ones'
         )
-    for key in ('seeds', 'tuning_seeds'):
-        if not found[key] or len({*found[key]}) < len(found[key]):
+    if not found['grid']:
+        raise ValueError(f'{path}: grid={{}}; there must be a setting to tune')
+    for name, points in found['grid'].items():
+        if not isinstance(points, list) or len({*map(repr, points)}) < max(
+            1, len(points)
+        ):
             raise ValueError(
-                f'{path}: {key}={found[key]}; there must be some, none twice'
+                f'{path}: grid[{name!r}]={points!r}; it must be a list of values, none '
+                'twice'
             )
-    if not found['grid'] or not all(found['grid'].values()):
-        raise ValueError(f'{path}: grid={found["grid"]}; each setting needs values')

@@ -11,6 +11,7 @@ from .comparison import (
     p_value,
     paired_difference,
     probability_of_better,
+    standard_deviation,
 )
 from .results import CALIBRATION, branches, measures, values
 from .study import Study, tuning_name
@@ -242,8 +243,10 @@ def _mean(by_seed: dict[int, float], digits: int = 2) -> str:
     if not by_seed:
         return '-'
     numbers = list(by_seed.values())
-    spread = f' ± {statistics.stdev(numbers):.{digits}f}' if len(numbers) > 1 else ''
-    return f'{statistics.mean(numbers):.{digits}f}{spread}'
+    mean = f'{statistics.mean(numbers):.{digits}f}'
+    if len(numbers) == 1:
+        return mean
+    return f'{mean} ± {standard_deviation(numbers):.{digits}f}'
 
 
 def tuning_table(study: Study, rows: Sequence[dict[str, str]]) -> str:

@@ -36,12 +36,6 @@ def test_images_in_memory_are_not_packed(tmp_path):
         train._synthetic(load_config(DIGITS), tmp_path, 1, 8, 1, 'packed')
 
 
-@pytest.mark.parametrize('steps', [0, -4])
-def test_an_epoch_has_steps(steps):
-    with pytest.raises(ValueError, match=f'--steps {steps}: an epoch has at least one'):
-        train.measure(DIGITS, 1, steps=steps)
-
-
 def test_steps_repeat_whole_batches(tmp_path):
     with pytest.raises(ValueError, match='--steps 6: an epoch repeats 4 batches'):
         train._synthetic(load_config(IMAGENET), tmp_path, 1, 6, 1, 'files')

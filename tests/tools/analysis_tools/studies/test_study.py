@@ -183,12 +183,24 @@ GOOD = dict(
     ('changed', 'message'),
     [
         (dict(seeds=[0, 1]), r'the tuning has used the seeds \[0\]'),
-        (dict(seeds=[1, 1]), r'seeds=\[1, 1\]; there must be some, none twice'),
+        (
+            dict(seeds=[1, 1]),
+            r'seeds=\[1, 1\]; there must be some, integers from 0 on, none twice',
+        ),
+        (dict(seeds=['1']), r"seeds=\['1'\]; there must be some, integers"),
         (dict(seeds=[]), r'seeds=\[\]; there must be some'),
         (dict(iterations='3'), "iterations='3'; it must be of type int"),
         (dict(iterations=0), 'iterations=0; must be at least 1'),
         (dict(length=3), 'length is none of methods, iterations'),
-        (dict(grid={}), r'grid=\{\}; each setting needs values'),
+        (dict(grid={}), r'grid=\{\}; there must be a setting to tune'),
+        (dict(grid={'x': 1}), r"grid\['x'\]=1; it must be a list of values"),
+        (dict(grid={'x': 'ab'}), r"grid\['x'\]='ab'; it must be a list of values"),
+        (dict(grid={'x': []}), r"grid\['x'\]=\[\]; it must be a list of values"),
+        (dict(grid={'x': [1, 1]}), r"grid\['x'\]=\[1, 1\]; .* none twice"),
+        (dict(methods={}), r'methods=\{\}; there must be some'),
+        (dict(methods={'a': None}), r"methods\['a'\] is None; it must be a dict"),
+        (dict(claims=[3]), 'claims has 3, which is no pair of methods'),
+        (dict(claims=[['a', ['b']]]), r"claims has \['a', \['b'\]\], which is no pair"),
         (dict(claims=[['a', 'c']]), r"claims has \['a', 'c'\], which is no pair"),
         (dict(methods={'a': 'a.py'}), r"methods\['a'\] is 'a.py'; it must be a dict"),
         (
@@ -211,6 +223,10 @@ GOOD = dict(
             dict(methods={'a': dict(config='a.py', costs='b')}),
             r"methods\['a'\] costs 'b', which must be a method without costs",
         ),
+        (
+            dict(methods={'a': dict(config='a.py', costs='a')}),
+            r"methods\['a'\] costs 'a', which must be a method without costs",
+        ),
     ],
 )
 def test_names_what_is_wrong_in_a_study(changed, message, tmp_path):
@@ -228,3 +244,10 @@ def test_names_what_is_wrong_in_a_study(changed, message, tmp_path):
     write({key: value for key, value in GOOD.items() if key != 'seeds'})
     with pytest.raises(ValueError, match=r'study\.py: has no seeds'):
         read_study(path, tmp_path)
+
+
+def test_rows_of_other_seeds_are_refused(study, tmp_path):
+    rows = [dict(config='dhm', seed='5'), dict(config='none of them', seed='6')]
+    study.check_seeds(rows, tmp_path)
+    with pytest.raises(ValueError, match=r'has rows of the seeds \[7\], which the study'):
+        study.check_seeds([*rows, dict(config='plain', seed='7')], tmp_path)

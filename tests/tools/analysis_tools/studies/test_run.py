@@ -1,0 +1,51 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from studies import results, run
+from studies.training import Training
+
+PLAIN = Path('plain.py')
+
+
+@dataclass(frozen=True)
+class Quick(Training):
+    """A training that takes a moment; the first seed fails before the others end."""
+
+    length = 1
+
+    def check(self, rows):
+        pass
+
+    def prepare(self):
+        pass
+
+    def command(self, start):
+        return (self.folder, self.seed)
+
+    def result(self):
+        return dict(config=self.name, seed=self.seed, seconds=0.3, main=90.0)
+
+
+def train_one(folder, seed):
+    (folder / f'started{seed}').touch()
+    time.sleep(0.1 if seed == 0 else 0.3)
+    if seed == 0:
+        raise RuntimeError('seed 0 failed')
+
+
+def test_after_a_failure_no_training_is_started(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(run, 'workers', ThreadPoolExecutor)
+    monkeypatch.setattr(run, 'train_one', train_one)
+    monkeypatch.setattr(run, 'initial_weights', lambda trainings: None)
+    csv = tmp_path / 'results.csv'
+    trainings = [Quick(PLAIN, seed, tmp_path) for seed in range(8)]
+    with pytest.raises(RuntimeError, match='seed 0 failed'):
+        run.train(trainings, 2, csv)
+    time.sleep(0.5)
+    assert {path.name for path in tmp_path.glob('started*')} == {'started0', 'started1'}
+    assert [row['seed'] for row in results.read(csv)] == ['1']
+    assert '[1/8] plain, seed 0: failed; waiting for 1 more' in capsys.readouterr().out
