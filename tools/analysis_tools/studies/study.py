@@ -330,10 +330,9 @@ def _check(path: Path, found: dict) -> None:
             raise ValueError(
                 f'{where} has iterations={length!r}; it must be an integer, at least 1'
             )
-        if not (path.parent / str(method['config'])).is_file():
-            raise ValueError(
-                f'{where}: there is no {path.parent / str(method["config"])}'
-            )
+        config = path.parent / str(method['config'])
+        if not config.is_file():
+            raise ValueError(f'{where}: there is no {config}')
     own = [name for name, method in methods.items() if 'costs' not in method]
     for name, method in methods.items():
         if name not in own and method['costs'] not in own:
@@ -362,9 +361,8 @@ def _check(path: Path, found: dict) -> None:
     if not found['grid']:
         raise ValueError(f'{path}: grid={{}}; there must be a setting to tune')
     for name, points in found['grid'].items():
-        if not isinstance(points, list) or len({*map(repr, points)}) < max(
-            1, len(points)
-        ):
+        different = {*map(repr, points)} if isinstance(points, list) else ()
+        if not different or len(different) < len(points):
             raise ValueError(
                 f'{path}: grid[{name!r}]={points!r}; it must be a list of values, none '
                 'twice'
