@@ -20,9 +20,9 @@ class SeededBatches(Sampler):
     Args:
         batches (Sampler): Gives the indices of each batch.
         seed (int): Of the training.
-        endless (bool): Whether to go through the data again and again, with
-            ``set_epoch`` of ``batches.sampler`` before each round, if it has that.
-            Defaults to False.
+
+    Attributes:
+        begun (int): How often anybody began to go through the data.
 
     Example:
         >>> from torch.utils.data import BatchSampler
@@ -32,22 +32,28 @@ class SeededBatches(Sampler):
         [2, 1]
     """
 
-    def __init__(self, batches: Sampler, seed: int, endless: bool = False) -> None:
-        self.batches, self.seed, self.endless = batches, seed, endless
+    def __init__(self, batches: Sampler, seed: int) -> None:
+        self.batches, self.seed = batches, seed
         # What MMEngine looks for in a batch sampler.
         self.sampler = getattr(batches, 'sampler', None)
         self.batch_size = getattr(batches, 'batch_size', None)
-        self._first = self._skip = 0
+        self._first = self._skip = self.begun = 0
+        self._endless = False
 
-    def start(self, first: int, skip: int = 0) -> None:
+    def start(self, first: int, skip: int = 0, endless: bool = False) -> None:
         """Set the number of the next round's first batch, and how many to leave out.
+
+        The next round alone has ``skip`` and ``endless``: a hook that looks at a batch
+        before the training does must not use them up.
 
         Args:
             first (int): The iteration that the first batch is for.
-            skip (int): Batches at its beginning that are not loaded, in the next round
-                alone. Defaults to 0.
+            skip (int): Batches at its beginning that are not loaded. Defaults to 0.
+            endless (bool): Whether to go through the data again and again, with
+                ``set_epoch`` of ``batches.sampler`` before each round, if it has that.
+                Defaults to False.
         """
-        self._first, self._skip = first, skip
+        self._first, self._skip, self._endless = first, skip, endless
 
     def __len__(self) -> int:
         """Count the batches of one round through the data."""
@@ -55,8 +61,9 @@ class SeededBatches(Sampler):
 
     def __iter__(self) -> Iterator['SeededIndices']:
         """Give the indices of each batch."""
-        skip, self._skip = self._skip, 0
-        rounds = self._rounds() if self.endless else self.batches
+        self.begun += 1
+        rounds = self._rounds() if self._endless else self.batches
+        skip, self._skip, self._endless = self._skip, 0, False
         point = (BATCH, dist.get_rank())
         for number, indices in islice(zip(count(self._first), rounds), skip, None):
             yield SeededIndices(indices, self.seed, (*point, number))

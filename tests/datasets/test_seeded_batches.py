@@ -27,7 +27,7 @@ class Augmented:
         return index, random.random(), np.random.rand(), torch.rand(()).item()
 
 
-def loader(seed=0, endless=False, **options):
+def loader(seed=0, **options):
     dataset = Augmented()
     made = DataLoader(
         dataset,
@@ -36,7 +36,7 @@ def loader(seed=0, endless=False, **options):
         collate_fn=list,
         **options,
     )
-    replace_batch_sampler(made, SeededBatches(made.batch_sampler, seed, endless))
+    replace_batch_sampler(made, SeededBatches(made.batch_sampler, seed))
     return made
 
 
@@ -58,9 +58,10 @@ def test_numbers_differ_between_batches_and_rounds(two_rounds):
 
 
 def test_a_round_without_a_batch():
-    batches = BatchSampler(range(5), 6, drop_last=True)
+    batches = SeededBatches(BatchSampler(range(5), 6, drop_last=True), seed=0)
+    batches.start(0, endless=True)
     with pytest.raises(ValueError, match='no batch of 6 images'):
-        next(iter(SeededBatches(batches, seed=0, endless=True)))
+        next(iter(batches))
 
 
 def test_workers_do_not_matter(two_rounds):
@@ -89,14 +90,15 @@ def test_another_seed_or_process_has_other_numbers(two_rounds, monkeypatch):
 
 
 def test_endless_rounds_have_the_orders_of_epochs():
-    made = loader(endless=True)
+    made = loader()
+    made.batch_sampler.start(0, endless=True)
     indices = [[item[0] for item in batch] for batch in islice(made, 8)]
     expected = []
     for epoch in (0, 1):
         made.sampler.set_epoch(epoch)
         expected += list(BatchSampler(made.sampler, 2, False))
     assert indices == expected
-    made.batch_sampler.start(0, skip=6)
+    made.batch_sampler.start(0, skip=6, endless=True)
     assert [item[0] for item in next(iter(made))] == expected[6]
 
 

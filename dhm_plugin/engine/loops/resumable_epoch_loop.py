@@ -54,11 +54,19 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
             self.batches_done = 0
         self._first_iter = self._iter - self.batches_done
         if isinstance(batches, SeededBatches):
-            batches.start(self._first_iter, skip=self.batches_done)
+            batches.start(self._first_iter)
         if self.batches_done:
             # As between two iterations: if none is left, what is saved next has it.
             self.runner.message_hub.update_info('iter', self._iter - 1)
-        super().run_epoch()
+        # From here on as MMEngine's, but for what hooks may have looked at before.
+        self.runner.call_hook('before_train_epoch')
+        self.runner.model.train()
+        if isinstance(batches, SeededBatches):
+            batches.start(self._first_iter, skip=self.batches_done)
+        for index, data_batch in enumerate(self.dataloader):
+            self.run_iter(index, data_batch)
+        self.runner.call_hook('after_train_epoch')
+        self._epoch += 1
         self.batches_done = 0
         self._first_iter = self._iter
 

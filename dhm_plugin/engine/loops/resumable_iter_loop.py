@@ -1,7 +1,6 @@
 """The loop over iterations, which goes on without loading what it already had."""
 
 from collections.abc import Iterator
-from itertools import chain, repeat
 from typing import Any
 
 from mmengine.runner import IterBasedTrainLoop, Runner
@@ -28,7 +27,7 @@ class ResumableIterLoop(IterBasedTrainLoop):
     def __init__(
         self, runner: Runner, dataloader: DataLoader | dict, **kwargs: Any
     ) -> None:
-        loader = seeded_loader(runner, dataloader, endless=True)
+        loader = seeded_loader(runner, dataloader)
         seeded = isinstance(loader.batch_sampler, SeededBatches)
         # mmengine's loop lets the workers begin when it is built, which is before it is
         # known where a training goes on.
@@ -37,12 +36,12 @@ class ResumableIterLoop(IterBasedTrainLoop):
 
     def run(self) -> Any:
         """Train."""
-        batches = self.dataloader.batch_sampler
-        if isinstance(batches, SeededBatches):
-            batches.start(first=0, skip=self._iter)
+        if isinstance(self.dataloader.batch_sampler, SeededBatches):
             # onedl-mmengine's loop has a switch by which it asks for no batch too many.
             asks = not getattr(self, 'fast_forward_on_resume', False)
-            self.dataloader_iterator = _Remaining(self.dataloader, asks * self._iter)
+            self.dataloader_iterator = _Remaining(
+                self.dataloader, self._iter, asks * self._iter
+            )
         return super().run()
 
 
@@ -62,11 +61,26 @@ class _NotYet:
 class _Remaining:
     """The batches that are left, after the empty ones that MMEngine's loop drops."""
 
-    def __init__(self, loader: DataLoader, empty: int) -> None:
-        self.batches = chain(repeat(None, empty), loader)
+    def __init__(self, loader: DataLoader, done: int, empty: int) -> None:
+        self._loader, self._done, self._empty = loader, done, empty
+        self._batches: Iterator | None = None
+        self._begun = 0
 
     def __next__(self) -> Any:
-        return next(self.batches)
+        if self._empty:
+            self._empty -= 1
+            return None
+        sampler = self._loader.batch_sampler
+        # PyTorch's persistent workers have one iterator: a hook that went through the
+        # data, as PreciseBNHook does, has begun it anew.
+        taken = self._loader.persistent_workers and sampler.begun != self._begun
+        if self._batches is None or taken:
+            sampler.start(first=0, skip=self._done, endless=True)
+            self._batches = iter(self._loader)
+        batch = next(self._batches)
+        self._begun = sampler.begun
+        self._done += 1
+        return batch
 
     def skip_iter(self, number: int) -> None:
         """Drop so many, as onedl-mmengine's loop asks for."""

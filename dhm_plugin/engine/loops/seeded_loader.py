@@ -7,15 +7,12 @@ from ...compat import replace_batch_sampler
 from ...datasets.seeded_batches import SeededBatches
 
 
-def seeded_loader(
-    runner: Runner, dataloader: DataLoader | dict, endless: bool = False
-) -> DataLoader:
+def seeded_loader(runner: Runner, dataloader: DataLoader | dict) -> DataLoader:
     """Build a data loader as MMEngine's loops do, and let its batches be seeded.
 
     Args:
         runner (Runner): Of the training.
         dataloader (DataLoader | dict): Of the training, or its config.
-        endless (bool): As in :class:`SeededBatches`. Defaults to False.
 
     Returns:
         DataLoader: Its ``batch_sampler`` is a :class:`SeededBatches`, unless it makes no
@@ -28,6 +25,6 @@ def seeded_loader(
         )
     batches = dataloader.batch_sampler
     if batches is not None and not isinstance(dataloader.dataset, IterableDataset):
-        batches = SeededBatches(batches, runner.seed, endless)
+        batches = SeededBatches(batches, runner.seed)
         replace_batch_sampler(dataloader, batches)
     return dataloader

@@ -1,13 +1,19 @@
 import pytest
 import torch
+from mmengine.dataset import DefaultSampler
 from mmengine.hooks import Hook
 
 from resumption import STOCK, NoiseImages, build, config, train
 
 
 class SeenHook(Hook):
+    """Note what is trained on, after a look at a batch, as a user may have."""
+
     def __init__(self):
         self.batches = []
+
+    def before_train_epoch(self, runner):
+        next(iter(runner.train_dataloader))
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         self.batches.append((runner.epoch, batch_idx, runner.iter))
@@ -36,16 +42,22 @@ def resumed(tmp_path, monkeypatch):
     return resume
 
 
+def order(epoch):
+    sampler = DefaultSampler(range(14), shuffle=True, seed=0)
+    sampler.set_epoch(epoch)
+    return list(sampler)
+
+
 def test_goes_on_at_the_next_batch_and_loads_no_other(resumed):
     batches, loaded = resumed()
     assert batches == [(1, 2, 6), (1, 3, 7)]
-    assert len(loaded) == 14 - 2 * 4
+    assert loaded[4:] == order(1)[-6:]  # the first four are of the look at a batch
 
 
 def test_the_next_epoch_is_a_whole_one(resumed):
     batches, loaded = resumed(**{'train_cfg.max_epochs': 3})
     assert batches[2:] == [(2, i, 8 + i) for i in range(4)]
-    assert len(loaded) == 6 + 14
+    assert loaded[4:10] + loaded[14:] == order(1)[-6:] + order(2)
 
 
 def test_other_batches_begin_the_epoch_anew(resumed):
