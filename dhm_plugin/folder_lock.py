@@ -26,8 +26,8 @@ def folder_lock(folder: str | Path) -> Iterator[None]:
     """Work in a folder alone.
 
     The operating system gives the lock back when its process ends, however that happens.
-    It is not inherited: workers that outlive a killed training hold nothing. One process
-    may hold it several times.
+    Workers that outlive a killed training hold nothing. One process may hold it several
+    times, and read, copy or archive the folder.
 
     Args:
         folder (str | Path): The folder; it is made if there is none. It gets a file
@@ -47,16 +47,25 @@ def folder_lock(folder: str | Path) -> Iterator[None]:
     finally:
         holders.remove(holder)
         if not holders:
-            # The lock goes with the first file of this process that is closed.
             del _held[key]
             file.close()
+
+
+def _let_go() -> None:
+    """Close what a process has inherited, which its parent still holds."""
+    for file, _ in _held.values():
+        file.close()
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 def _locked(folder: Path) -> TextIO:
     folder.mkdir(parents=True, exist_ok=True)
     file = (folder / _NAME).open('a+')
     try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Not lockf, whose lock goes with the first file of this name that is closed.
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EAGAIN):
             with file:

@@ -45,9 +45,15 @@ def test_one_process_may_hold_it_twice(tmp_path):
     assert may_lock(tmp_path)
 
 
+def test_whoever_holds_it_may_read_the_folder(tmp_path):
+    with folder_lock(tmp_path):
+        assert (tmp_path / '.lock').read_text()
+        assert not may_lock(tmp_path)
+
+
 def test_a_file_system_without_locks(tmp_path):
     with (
-        mock.patch.object(module.fcntl, 'lockf', side_effect=OSError(38, 'No locks')),
+        mock.patch.object(module.fcntl, 'flock', side_effect=OSError(38, 'No locks')),
         pytest.warns(UserWarning, match='this file system has no locks'),
         folder_lock(tmp_path),
     ):

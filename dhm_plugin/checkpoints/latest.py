@@ -3,7 +3,7 @@
 import logging
 import os
 import re
-from os.path import isfile
+from os.path import isdir, isfile
 from pathlib import Path
 
 from mmengine.dist import broadcast_object_list, is_main_process
@@ -87,8 +87,9 @@ def _others(folders: list[Path], last: str) -> list[Path]:
     # Of a training with another `filename_tmpl`, `last` has the pattern.
     of_last = re.sub(r'\\?\d+', r'\\d+', re.escape(last))
     pattern = re.compile(f'{_NAME}|{of_last}')
-    paths = (path for folder in folders for path in folder.glob('*.pth'))
-    found = [path for path in paths if pattern.fullmatch(path.name)]
+    # Neither links that lead nowhere, nor a folder whose name is what a power cut left.
+    paths = (path for folder in filter(isdir, folders) for path in folder.glob('*.pth'))
+    found = [path for path in paths if pattern.fullmatch(path.name) and isfile(path)]
     return sorted(found, key=os.path.getmtime, reverse=True)
 
 

@@ -107,8 +107,18 @@ def test_a_damaged_one_is_passed_over(how, what, folder, said):
         ('a\0b', 'names ab, which is missing'),
         ('\xff', 'names \N{REPLACEMENT CHARACTER}, which is missing'),
         ('x' * 300, f'names {"x" * 300}, which cannot be read ([Errno 36] File name too'),
+        ('x' * 300 + '/y', f'names {"x" * 300}/y, which cannot be read ([Errno 36] File'),
     ],
-    ids=['empty', 'missing', 'gone', 'zeros', 'a zero', 'no UTF-8', 'too long'],
+    ids=[
+        'empty',
+        'missing',
+        'gone',
+        'zeros',
+        'a zero',
+        'no UTF-8',
+        'too long',
+        'too long a folder',
+    ],
 )
 def test_nobody_says_which_one_is_the_last(text, what, folder, said):
     if text is None:
@@ -119,6 +129,12 @@ def test_nobody_says_which_one_is_the_last(text, what, folder, said):
     (line,) = said
     assert line.startswith(f'{folder}/last_checkpoint {what}')
     assert f'. Resuming from {folder}/epoch_10.pth' in line
+
+
+def test_a_link_that_leads_nowhere(folder, said):
+    (folder / 'epoch_7.pth').symlink_to(folder / 'moved/epoch_7.pth')
+    assert latest_whole(folder) == str(folder / 'epoch_10.pth')
+    assert not said
 
 
 def test_with_names_of_another_pattern(folder, said):

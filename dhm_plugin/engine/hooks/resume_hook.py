@@ -6,7 +6,7 @@ import torch
 from mmengine import dist
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.optim import OptimWrapper
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
 from torch.utils.data import DataLoader
 
@@ -86,7 +86,10 @@ class ResumeHook(Hook):
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Seed, and average incomplete gradients: a new best one saves a checkpoint."""
-        seed_process(runner.seed, VALIDATION, runner.iter)
+        loop = runner._train_loop
+        # Of a validation alone: asked for it, the runner would build the training.
+        iteration = loop.iter if isinstance(loop, BaseLoop) else 0
+        seed_process(runner.seed, VALIDATION, iteration)
         if _accumulates(runner) and _saves_best(runner):
             _average_gradients(runner)
 

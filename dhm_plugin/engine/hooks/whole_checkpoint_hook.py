@@ -49,8 +49,10 @@ class WholeCheckpointHook(CheckpointHook):
             self.last_ckpt = self._here(last)
         self._find_best(runner)
 
-    def _here(self, path: str) -> str:
-        return self.file_backend.join_path(self.out_dir, os.path.basename(path))
+    def _here(self, path: str) -> str | None:
+        """Give the file of this name in this folder; None if there is none."""
+        here = self.file_backend.join_path(self.out_dir, os.path.basename(path))
+        return here if self.file_backend.isfile(here) else None
 
     def _find_best(self, runner: Runner) -> None:
         """Take this folder's best files, where another's was copied, not the other's."""
@@ -65,6 +67,10 @@ class WholeCheckpointHook(CheckpointHook):
             return
         for key in self.key_indicators:
             self.best_ckpt_path_dict[key] = hub.runtime_info.get(f'best_ckpt_{key}')
+
+    def _publish_model(self, runner: Runner, ckpt_path: str | None) -> None:
+        if ckpt_path is not None:  # the best one is in the folder that was resumed from
+            super()._publish_model(runner, ckpt_path)
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
         super()._save_best_checkpoint(runner, metrics)

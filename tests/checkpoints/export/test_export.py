@@ -205,6 +205,9 @@ def test_refuses_ema_without_ema(small, tmp_path):
     refuses(tmp_path, r'has no EMA weights \(ema_state_dict\)', config, trained)
     # A stripped or exported one has the averaged weights as its own.
     export(config, small, tmp_path / 'out.pth', 'mmpretrain')
+    # MMEngine's default, with which a config may drop the hooks of its base.
+    config.write_text(f"_base_ = '{SMALL}'\ncustom_hooks = None")
+    export(config, trained, tmp_path / 'out.safetensors', 'mmpretrain')
 
 
 @pytest.mark.parametrize(('to', 'package'), [('timm', 'timm'), ('onnx', 'onnx')])

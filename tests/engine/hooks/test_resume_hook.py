@@ -98,3 +98,9 @@ def test_a_checkpoint_without_the_optimizer_says_how_it_was_trained(tmp_path):
     train(config(**options), tmp_path, kill_after=2)
     meta = torch.load(tmp_path / 'iter_1.pth', weights_only=True)['meta']
     assert (meta['processes'], meta['batch_size'], meta['batches_of_epoch']) == (1, 4, 1)
+
+
+def test_a_validation_alone_needs_no_training_data(tmp_path):
+    cfg = config()
+    cfg.train_dataloader.dataset = dict(type='CustomDataset', data_root='missing')
+    assert 'accuracy/top1' in build(cfg, tmp_path).val()

@@ -128,3 +128,27 @@ def test_a_copied_folder_keeps_its_best_ones_and_leaves_the_other_alone(keys, tm
     runner.train()
     assert checkpoints(one) == before
     assert len(checkpoints(other)) == 1 + len(keys)
+
+
+@pytest.mark.parametrize('keys', [['accuracy/top1'], ['accuracy/top1', 'accuracy/top5']])
+def test_publishes_what_is_there(keys, tmp_path):
+    class Scores(tiny.Score):
+        def compute_metrics(self, results):
+            scores = super().compute_metrics(results)
+            return {key: scores['accuracy/top1'] for key in keys}
+
+    options = dict(published_keys=['meta', 'state_dict'], save_best=keys, rule='greater')
+    one, other = tmp_path / 'one', tmp_path / 'other'
+    tiny.runner(one, 7, val_evaluator=[Scores()], checkpoint=options).train()
+    assert len([name for name in checkpoints(one) if '-' in name]) == 1 + len(keys)
+    before = checkpoints(one)
+    # The best one is in the other folder, and stays the best one.
+    resumed = dict(resume=True, load_from=str(one / 'epoch_7.pth'))
+    runner = tiny.runner(
+        other, 8, val_evaluator=[Scores()], checkpoint=options, **resumed
+    )
+    runner.train()
+    assert checkpoints(one) == before
+    published, last = checkpoints(other)
+    assert last == 'epoch_8.pth'
+    assert published.startswith('epoch_8-')
