@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from mmengine.model import ModuleList
 from mmengine.utils import is_seq_of
-from mmpretrain.models import VGG, AlexNet, ImageClassifier
+from mmpretrain.models import VGG, AlexNet, HorNet, ImageClassifier
 from torch import nn
 
 from ...checked_arguments import unknown_argument
@@ -16,7 +16,7 @@ from ..iteration_seed import IterationSeed
 from .blocks import blocks_left_out
 from .calls import Call, shapes_of
 from .forks import default_forks, why_not
-from .meta import run_on_meta, trace
+from .meta import CHECKPOINTED, run_on_meta, trace
 from .replay import Tape
 from .rest_of_network import RestOfNetwork
 
@@ -62,6 +62,12 @@ class SideBranches(ModuleList):
         self.tape = Tape()
         self._seed = IterationSeed()
         kind = type(network.backbone).__name__
+        if isinstance(network.backbone, HorNet) and network.backbone.with_cp:
+            raise ValueError(
+                'DHMClassifier: HorNet with with_cp=True gets no side branches by itself, '
+                'for it runs the blocks past the stages that hold them; leave with_cp out, '
+                'or describe them in a SideBranchNeck'
+            )
         try:
             calls, image, feats = trace(network.backbone)
         except ValueError as error:
@@ -176,8 +182,9 @@ def _check(where: str, branch: dict, calls: Sequence[Call], backbone: nn.Module)
         forkable = [call.name for call in outer if not why_not(call, calls)]
         reason = unknown_argument(fork, forkable)
     for name, module in backbone.named_modules():
-        if name and fork.startswith(f'{name}.') and getattr(module, 'with_cp', False):
-            reason = f'{name} keeps no activation of it (with_cp); fork after {name}'
+        on = [option for option in CHECKPOINTED if getattr(module, option, None) is True]
+        if name and fork.startswith(f'{name}.') and on:
+            reason = f'{name} keeps no activation of it ({on[0]}); fork after {name}'
     if reason:
         raise ValueError(f'{where} cannot fork after {fork!r} of {kind}: {reason}')
     without = branch.get('without', ())

@@ -90,6 +90,11 @@ def test_refuses_no_branches():
             8,
             "LeNet5 cannot be derived: .*dict\\(fork='",
         ),
+        (
+            dict(type='HorNet', arch='tiny', with_cp=True),
+            512,
+            'HorNet with with_cp=True .* leave with_cp out',
+        ),
     ],
 )
 def test_refuses_a_backbone_by_name_and_reason(backbone, channels, message):
