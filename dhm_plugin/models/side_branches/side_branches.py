@@ -64,9 +64,9 @@ class SideBranches(ModuleList):
         kind = type(network.backbone).__name__
         if isinstance(network.backbone, HorNet) and network.backbone.with_cp:
             raise ValueError(
-                'DHMClassifier: HorNet with with_cp=True gets no side branches by itself, '
-                'for it runs the blocks past the stages that hold them; leave with_cp out, '
-                'or describe them in a SideBranchNeck'
+                'DHMClassifier: HorNet with with_cp=True gets no side branches by '
+                'itself, for it runs blocks past the stages that hold them; leave '
+                'with_cp out, or describe them in a SideBranchNeck'
             )
         try:
             calls, image, feats = trace(network.backbone)
@@ -228,11 +228,11 @@ def _configs_of_a_branch(
     calls: Sequence[Call],
 ) -> tuple[dict, dict | Sequence[dict] | None, dict]:
     """Give the configs of which a branch is built: the network's, but new throughout."""
-    backbone = copy.deepcopy(dict(backbone))
+    backbone, head = _anew(backbone), _anew(head)
+    if neck is not None:
+        neck = _anew(neck) if isinstance(neck, dict) else [_anew(part) for part in neck]
     for key in _OF_TRAINED_WEIGHTS:
         backbone.pop(key, None)
-    if 'Pretrained' in str(backbone.get('init_cfg')):
-        del backbone['init_cfg']
     of_vgg = isinstance(network.backbone, (AlexNet, VGG))
     if of_vgg and network.backbone.num_classes > 0:
         # Their classifier is in the backbone, and most of its weights are there.
@@ -246,3 +246,11 @@ def _configs_of_a_branch(
         backbone['num_classes'] = -1
         neck = dict(type='GlobalAveragePooling')
     return backbone, neck, head
+
+
+def _anew(config: dict) -> dict:
+    """Copy a config, without an initialization from trained weights."""
+    config = copy.deepcopy(dict(config))
+    if 'Pretrained' in str(config.get('init_cfg')):
+        del config['init_cfg']
+    return config
