@@ -64,9 +64,8 @@ class SideBranches(ModuleList):
         kind = type(network.backbone).__name__
         if isinstance(network.backbone, HorNet) and network.backbone.with_cp:
             raise ValueError(
-                'DHMClassifier: HorNet with with_cp=True gets no side branches by '
-                'itself, for it runs blocks past the stages that hold them; leave '
-                'with_cp out, or describe them in a SideBranchNeck'
+                'DHMClassifier: HorNet with with_cp=True gets no side branches, for it '
+                'runs blocks past the stages that hold them; leave with_cp out'
             )
         try:
             calls, image, feats = trace(network.backbone)
