@@ -11,6 +11,8 @@ from torch import nn
 from ..heads import MultiBranchClsHead
 from ..necks import SideBranchNeck, with_stages
 
+# By these MMPretrain's ClsHead trains and predicts; branches do as it does.
+_OF_CLS_HEAD = ('loss', '_get_loss', 'predict', '_get_predictions')
 # Options that make feature maps of what the stock network pools before its last norm.
 _MOVES_THE_LAST_NORM = (('gap_before_final_norm', False), ('out_type', 'featmap'))
 _PLAIN = (
@@ -89,7 +91,8 @@ def check_plain(
         head (dict): Its head.
 
     Raises:
-        TypeError: If one of them is no config, or the head computes a loss of its own.
+        TypeError: If one of them is no config, or the head computes a loss or
+            predictions of its own.
     """
     if is_of_type(head, MultiBranchClsHead):
         raise TypeError(
@@ -109,12 +112,14 @@ def check_plain(
             'VisionTransformerClsHead'
         )
     kind = _type_of(head)
-    if not is_of_type(head, ClsHead) or kind.loss is not ClsHead.loss:
+    own = [n for n in _OF_CLS_HEAD if getattr(kind, n, None) is not getattr(ClsHead, n)]
+    if own:
         raise TypeError(
             f'DHMClassifier: the head is a {_name_of(head)}, which has no logits of its '
-            'own or a loss that is not of the logits alone; it must be one whose loss is '
-            "that of MMPretrain's ClsHead, such as LinearClsHead, StackedLinearClsHead "
-            'or VisionTransformerClsHead'
+            'own, or a loss or predictions that are not of the logits alone: it has not '
+            f"{', '.join(own)} of MMPretrain's ClsHead; take one that has, such as "
+            'LinearClsHead, StackedLinearClsHead or VisionTransformerClsHead; a loss of '
+            'your own can be their loss'
         )
 
 

@@ -20,7 +20,8 @@ class Call(NamedTuple):
         inputs (tuple[tuple[int]]): Shapes of the tensors that it gets.
         outputs (tuple[tuple[int]]): Shapes of the tensors that it gives.
         output (Any): What it gives.
-        changed (bool): Whether another module has written into what it gave.
+        changed (bool): Whether another module has written into what it gave, a tensor
+            or a list.
     """
 
     name: str
@@ -158,10 +159,10 @@ def calls_of(network: nn.Module, run: Callable[[], Any]) -> tuple[list[Call], An
         def end(module, inputs, output, name=name):
             nonlocal depth
             depth -= 1
-            tensors = tensors_of(output)
-            versions = [tensor._version for tensor in tensors]
+            # The tensors too: an id is theirs as long as they live.
+            gave = tensors_of(output), _states_of(output)
             ended.append(
-                (name, module, depth, len(inputs), shapes_of(inputs), output, versions)
+                (name, module, depth, len(inputs), shapes_of(inputs), output, gave)
             )
 
         handles.append(module.register_forward_pre_hook(begin))
@@ -181,9 +182,9 @@ def calls_of(network: nn.Module, run: Callable[[], Any]) -> tuple[list[Call], An
             inputs,
             shapes_of(output),
             output,
-            versions != [tensor._version for tensor in tensors_of(output)],
+            states != _states_of(output),
         )
-        for name, module, depth, arguments, inputs, output, versions in ended
+        for name, module, depth, arguments, inputs, output, (_, states) in ended
     ]
     return calls, given
 
@@ -216,6 +217,11 @@ def shapes_of(value: Any) -> tuple[tuple[int, ...], ...]:
         tuple[tuple[int]]: The shapes.
     """
     return tuple(tuple(tensor.shape) for tensor in tensors_of(value))
+
+
+def _states_of(value: Any) -> list[tuple[int, int]]:
+    """Say which tensors there are, and how often each was written into."""
+    return [(id(tensor), tensor._version) for tensor in tensors_of(value)]
 
 
 def _positions(shape: tuple[int, ...]) -> int:

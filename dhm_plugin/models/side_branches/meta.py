@@ -13,6 +13,8 @@ from .calls import Call, calls_of
 
 # Images that networks are built for, where they do not say it.
 _SIZES = 224, 256, 384, 32
+#: By what a module says that it checkpoints what it runs.
+CHECKPOINTED = ('with_cp', 'memory_efficient', 'use_checkpoint')
 
 
 def run_on_meta(
@@ -58,9 +60,14 @@ def run_on_meta(
         norm.__dict__['forward'] = partial(_affine, norm)
     # Nothing is saved by computing shapes twice, and gradients of some weights alone are
     # refused by PyTorch's checkpoints.
-    checkpointed = [m for m in modules.values() if getattr(m, 'with_cp', False)]
-    for module in checkpointed:
-        module.with_cp = False
+    checkpointed = [
+        (module, option)
+        for module in modules.values()
+        for option in CHECKPOINTED
+        if getattr(module, option, None) is True
+    ]
+    for module, option in checkpointed:
+        setattr(module, option, False)
     try:
         with mode or nullcontext():
             output = torch.func.functional_call(
@@ -69,8 +76,8 @@ def run_on_meta(
     finally:
         for norm in norms:
             del norm.__dict__['forward']
-        for module in checkpointed:
-            module.with_cp = True
+        for module, option in checkpointed:
+            setattr(module, option, True)
     return output, parameters
 
 

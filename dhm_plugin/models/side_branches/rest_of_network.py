@@ -33,7 +33,8 @@ class RestOfNetwork(BaseModule):
         tape (Tape): What the network's modules gave.
 
     Raises:
-        ValueError: If it gives other shapes without these blocks.
+        ValueError: If it gives other shapes without these blocks, or reads what another
+            module writes into.
     """
 
     def __init__(
@@ -68,6 +69,12 @@ class RestOfNetwork(BaseModule):
         for name, stand_in in stand_ins.items():
             stand_in.replay(tape, name)
         expected, used = self._trial(before, image)
+        changed = [name for name in before if name in used and before[name].changed]
+        if changed:
+            raise ValueError(
+                f'it would read what {changed} gave, into which a later module writes '
+                '(in place); fork after a whole block'
+            )
         #: Names of the network's modules whose output the branch needs.
         self.replayed = [
             name

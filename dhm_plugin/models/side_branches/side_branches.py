@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from mmengine.model import ModuleList
 from mmengine.utils import is_seq_of
-from mmpretrain.models import VGG, AlexNet, ImageClassifier
+from mmpretrain.models import VGG, AlexNet, HorNet, ImageClassifier
 from torch import nn
 
 from ...checked_arguments import unknown_argument
@@ -16,7 +16,7 @@ from ..iteration_seed import IterationSeed
 from .blocks import blocks_left_out
 from .calls import Call, shapes_of
 from .forks import default_forks, why_not
-from .meta import run_on_meta, trace
+from .meta import CHECKPOINTED, run_on_meta, trace
 from .replay import Tape
 from .rest_of_network import RestOfNetwork
 
@@ -62,6 +62,11 @@ class SideBranches(ModuleList):
         self.tape = Tape()
         self._seed = IterationSeed()
         kind = type(network.backbone).__name__
+        if isinstance(network.backbone, HorNet) and network.backbone.with_cp:
+            raise ValueError(
+                'DHMClassifier: HorNet with with_cp=True gets no side branches, for it '
+                'runs blocks past the stages that hold them; leave with_cp out'
+            )
         try:
             calls, image, feats = trace(network.backbone)
         except ValueError as error:
@@ -176,8 +181,9 @@ def _check(where: str, branch: dict, calls: Sequence[Call], backbone: nn.Module)
         forkable = [call.name for call in outer if not why_not(call, calls)]
         reason = unknown_argument(fork, forkable)
     for name, module in backbone.named_modules():
-        if name and fork.startswith(f'{name}.') and getattr(module, 'with_cp', False):
-            reason = f'{name} keeps no activation of it (with_cp); fork after {name}'
+        on = [option for option in CHECKPOINTED if getattr(module, option, None) is True]
+        if name and fork.startswith(f'{name}.') and on:
+            reason = f'{name} keeps no activation of it ({on[0]}); fork after {name}'
     if reason:
         raise ValueError(f'{where} cannot fork after {fork!r} of {kind}: {reason}')
     without = branch.get('without', ())
@@ -221,11 +227,11 @@ def _configs_of_a_branch(
     calls: Sequence[Call],
 ) -> tuple[dict, dict | Sequence[dict] | None, dict]:
     """Give the configs of which a branch is built: the network's, but new throughout."""
-    backbone = copy.deepcopy(dict(backbone))
+    backbone, head = _anew(backbone), _anew(head)
+    if neck is not None:
+        neck = _anew(neck) if isinstance(neck, dict) else [_anew(part) for part in neck]
     for key in _OF_TRAINED_WEIGHTS:
         backbone.pop(key, None)
-    if 'Pretrained' in str(backbone.get('init_cfg')):
-        del backbone['init_cfg']
     of_vgg = isinstance(network.backbone, (AlexNet, VGG))
     if of_vgg and network.backbone.num_classes > 0:
         # Their classifier is in the backbone, and most of its weights are there.
@@ -239,3 +245,11 @@ def _configs_of_a_branch(
         backbone['num_classes'] = -1
         neck = dict(type='GlobalAveragePooling')
     return backbone, neck, head
+
+
+def _anew(config: dict) -> dict:
+    """Copy a config, without an initialization from trained weights."""
+    config = copy.deepcopy(dict(config))
+    if 'Pretrained' in str(config.get('init_cfg')):
+        del config['init_cfg']
+    return config

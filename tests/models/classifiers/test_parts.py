@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmpretrain.models import LinearClsHead
 from mmpretrain.registry import MODELS
 
 STAGE = dict(type='ResNetStage', in_channels=16, out_channels=16, num_blocks=1)
@@ -19,7 +20,31 @@ BACKBONES = {
     'LeViT': dict(type='LeViT', arch='128s'),
     'Conformer': dict(type='Conformer', arch='tiny'),
 }
-ITS_OWN = 'a loss that is not of the logits alone'
+ITS_OWN = 'a loss or predictions that are not of the logits alone: it has not '
+
+
+@MODELS.register_module()
+class AdjustedHead(LinearClsHead):
+    def _get_loss(self, cls_score, data_samples, **kwargs):
+        return super()._get_loss(cls_score + 1, data_samples, **kwargs)
+
+
+@MODELS.register_module()
+class TemperatureHead(LinearClsHead):
+    def _get_predictions(self, cls_score, data_samples):
+        return super()._get_predictions(cls_score / 2, data_samples)
+
+
+@MODELS.register_module()
+class FlippedHead(LinearClsHead):
+    def predict(self, feats, data_samples=None):
+        return super().predict((feats[-1] + feats[-1].flip(0),), data_samples)
+
+
+@MODELS.register_module()
+class TwoLogitsHead(LinearClsHead):
+    def forward(self, feats):
+        return super().forward(feats), super().forward(feats)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +63,21 @@ ITS_OWN = 'a loss that is not of the logits alone'
         ),
         ('ResNet', dict(type='EfficientFormerClsHead', in_channels=512), ITS_OWN),
         (
+            'ResNet',
+            dict(type='AdjustedHead', in_channels=512),
+            f"{ITS_OWN}_get_loss of MMPretrain's ClsHead",
+        ),
+        (
+            'ResNet',
+            dict(type='TemperatureHead', in_channels=512),
+            f"{ITS_OWN}_get_predictions of MMPretrain's ClsHead",
+        ),
+        (
+            'ResNet',
+            dict(type='FlippedHead', in_channels=512),
+            f"{ITS_OWN}predict of MMPretrain's ClsHead",
+        ),
+        (
             'Distilled',
             dict(type='DeiTClsHead', in_channels=192),
             'distilled network MMPretrain cannot train',
@@ -50,6 +90,11 @@ ITS_OWN = 'a loss that is not of the logits alone'
         (
             'Conformer',
             dict(type='ConformerHead', in_channels=[256, 384]),
+            f'{ITS_OWN}_get_loss, predict of',
+        ),
+        (
+            'ResNet',
+            dict(type='TwoLogitsHead', in_channels=32),
             r'gives \(\(7, 10\), \(7, 10\)\) for seven images; it must give one tensor',
         ),
     ],

@@ -12,6 +12,10 @@ CLASSES = 4
 SMALL = {
     'ShuffleNetV2': dict(backbone=dict(widen_factor=0.5)),
     'RegNet': {},
+    'DenseNet': dict(
+        backbone=dict(arch=dict(growth_rate=4, depths=[2, 2, 4, 4], init_channels=8)),
+        head=dict(in_channels=28),
+    ),
     'DeiT': dict(
         backbone=dict(
             arch=dict(embed_dims=16, num_layers=4, num_heads=2, feedforward_channels=32),

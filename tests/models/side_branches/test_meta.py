@@ -67,6 +67,17 @@ def test_a_norm_depends_on_what_it_depends_on(norm):
     assert 'forward' not in vars(norm)
 
 
+@pytest.mark.parametrize('option', ['with_cp', 'memory_efficient', 'use_checkpoint'])
+def test_nothing_is_checkpointed(option):
+    network = nn.Conv2d(3, 3, 1)
+    setattr(network, option, True)
+    seen = []
+    network.register_forward_hook(lambda *_: seen.append(getattr(network, option)))
+    run_on_meta(network, torch.empty(2, 3, 4, 4, device='meta'))
+    assert seen == [False]
+    assert getattr(network, option) is True
+
+
 def test_the_size_and_the_channels_of_the_images_are_found():
     class OfOneSize(nn.Module):
         def __init__(self):

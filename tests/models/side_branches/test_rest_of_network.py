@@ -36,9 +36,37 @@ class WithASkip(nn.Module):
         return (self.narrow(self.wide(x)) + stem,)
 
 
+class Parallel(nn.Module):
+    """Writes into the list that it gets, as HRNet's modules do."""
+
+    def __init__(self):
+        super().__init__()
+        self.branches = nn.ModuleList(nn.Conv2d(4, 4, 1) for _ in range(2))
+
+    def forward(self, x):
+        for i, branch in enumerate(self.branches):
+            x[i] = branch(x[i])
+        return [x[0] + x[1], x[1] - x[0]]
+
+
+@MODELS.register_module()
+class InParallel(nn.Module):
+    """Each module gives a list that the next one writes into."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 1)
+        self.rows = nn.Sequential(Parallel(), Parallel())
+        self.end = nn.Conv2d(4, 4, 1)
+
+    def forward(self, x):
+        x = self.stem(x)
+        return (self.end(self.rows([x, x])[0]),)
+
+
 def branch_of(network, tape, fork='body', without=()):
     calls, image, _ = trace(network)
-    config = dict(type='WithASkip')
+    config = dict(type=type(network).__name__)
     return RestOfNetwork(config, NECK, HEAD, calls, image, fork, without, tape)
 
 
@@ -85,3 +113,13 @@ def test_refuses_to_do_without_a_block_that_changes_the_shape():
 def test_it_can_be_built_without_gradients():
     with torch.no_grad():
         assert branch_of(WithASkip(), Tape()).replayed == ['stem', 'body']
+
+
+@pytest.mark.parametrize('fork', ['rows.0.branches.0', 'rows'])
+def test_a_list_that_is_written_into_before_it_is_recorded_or_not_needed(fork):
+    branch_of(InParallel(), Tape(), fork)
+
+
+def test_refuses_to_read_a_list_that_a_later_module_writes_into():
+    with pytest.raises(ValueError, match=r"read what \['rows.0'\] gave, .* \(in place\)"):
+        branch_of(InParallel(), Tape(), 'rows.1.branches.0')

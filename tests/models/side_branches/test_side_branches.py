@@ -5,6 +5,7 @@ import pickle
 
 import pytest
 import torch
+from mmengine import Config
 from mmpretrain.registry import MODELS
 from torch import nn
 
@@ -90,6 +91,11 @@ def test_refuses_no_branches():
             8,
             "LeNet5 cannot be derived: .*dict\\(fork='",
         ),
+        (
+            dict(type='HorNet', arch='tiny', with_cp=True),
+            512,
+            'HorNet with with_cp=True .* leave with_cp out',
+        ),
     ],
 )
 def test_refuses_a_backbone_by_name_and_reason(backbone, channels, message):
@@ -157,6 +163,25 @@ def test_what_is_used_without_a_gradient_is_replayed():
     branch.load_state_dict({key: weights[key] for key in branch.state_dict()})
     side, main = model.branch_logits(torch.rand(3, 3, 32, 32))
     assert torch.equal(side, main)
+
+
+@pytest.mark.parametrize('as_list', [False, True])
+def test_trained_weights_do_not_reach_the_branches(as_list, tmp_path):
+    """Whichever part of the network they are of."""
+    config = plain()
+    config['neck'] = dict(type='LinearNeck', in_channels=32, out_channels=32, gap_dim=2)
+    weights = MODELS.build(config).state_dict()
+    path = str(tmp_path / 'weights.pth')
+    torch.save({k: torch.full_like(v, 7) for k, v in weights.items()}, path)
+    for part in ('backbone', 'neck', 'head'):
+        trained = dict(type='Pretrained', checkpoint=path, prefix=f'{part}.')
+        config[part]['init_cfg'] = trained
+    if as_list:
+        config['neck'] = [config['neck']]
+    model = build(Config(dict(model=config)))
+    of_sides = {*model.side_branches.parameters()}
+    for name, parameter in model.named_parameters():
+        assert (parameter == 7).all() == (parameter not in of_sides), name
 
 
 def test_what_is_bypassed_is_named():

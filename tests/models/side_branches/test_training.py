@@ -270,14 +270,21 @@ def test_compiled(family, small, train):
         assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-5)
 
 
-@pytest.mark.parametrize('family', ['ShuffleNetV2', 'ConvNeXt'])
-def test_activation_checkpointing_changes_no_gradient(family, small):
+@pytest.mark.parametrize(
+    ('family', 'option'),
+    [
+        ('ShuffleNetV2', 'with_cp'),
+        ('ConvNeXt', 'with_cp'),
+        ('DenseNet', 'memory_efficient'),
+    ],
+)
+def test_activation_checkpointing_changes_no_gradient(family, option, small):
     inputs, labels = batch()
     grads = []
-    for with_cp in (False, True):
+    for on in (False, True):
         torch.manual_seed(1)
-        model = build(small(family, **{'backbone.with_cp': with_cp})).double()
-        assert with_cp is any(getattr(m, 'with_cp', False) for m in model.modules())
+        model = build(small(family, **{f'backbone.{option}': on})).double()
+        assert on is any(getattr(m, option, False) for m in model.modules())
         torch.manual_seed(2)
         sum(model.loss(inputs.double(), labels).values()).backward()
         grads.append([parameter.grad for parameter in model.parameters()])
