@@ -31,8 +31,8 @@ class BranchAccuracy(BaseMetric):
             means ``'branch'``.
 
     Raises:
-        ValueError: If a prediction has no logits of the branches, or fewer classes than
-            a k.
+        ValueError: If a prediction has no logits of the branches, or scores of other
+            logits, as of test-time augmentation, or fewer classes than a k.
     """
 
     default_prefix = 'branch'
@@ -52,7 +52,8 @@ class BranchAccuracy(BaseMetric):
         Args:
             data_batch (object): Not used.
             data_samples (Sequence[dict]): Predictions with ``gt_label``,
-                ``branch_logits`` (K, classes) and ``branch_names``.
+                ``pred_score`` (classes,), ``branch_logits`` (K, classes) and
+                ``branch_names``.
         """
         names, logits, labels = branch_logits(type(self).__name__, data_samples)
         # Logarithms: float16 rounds small probabilities to 0, and so ranks them alike.

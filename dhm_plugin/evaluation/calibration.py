@@ -40,7 +40,8 @@ class Calibration(BaseMetric):
             means ``'calibration'``.
 
     Raises:
-        ValueError: If ``bins`` is not positive.
+        ValueError: If ``bins`` is not positive, or a prediction has scores of other
+            logits than its branches', as of test-time augmentation.
     """
 
     default_prefix = 'calibration'
@@ -58,9 +59,9 @@ class Calibration(BaseMetric):
 
         Args:
             data_batch (object): Not used.
-            data_samples (Sequence[dict]): Predictions with ``gt_label``, and either
-                ``branch_logits`` (K, classes) and ``branch_names``, or ``pred_score``
-                (classes,), of the main branch where there is no ``branch_names``.
+            data_samples (Sequence[dict]): Predictions with ``gt_label`` and
+                ``pred_score`` (classes,), of the main branch where there is no
+                ``branch_names``; of several branches with ``branch_logits`` (K, classes).
         """
         names, log_probs, labels = self.log_probabilities(data_samples)
         losses = -log_probs[torch.arange(len(labels)), :, labels]
