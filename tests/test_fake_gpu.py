@@ -251,11 +251,12 @@ def test_crop_flip_preprocessor(options, training, gpu, generator):
 
 
 def test_branch_accuracy(gpu):
-    """It fetches what it has counted, once a batch, and makes no tensor elsewhere."""
+    """It fetches its counts, and whether the scores fit, once a batch; all lies there."""
     samples = [
         DataSample(
             branch_logits=torch.rand(3, 10, device='cuda'),
             branch_names=('side0', 'side1', 'main'),
+            pred_score=torch.rand(10, device='cuda'),
         ).set_gt_label(torch.zeros(1, dtype=torch.int64, device='cuda'))
         for _ in range(4)
     ]
@@ -263,7 +264,7 @@ def test_branch_accuracy(gpu):
     with Fetched() as fetched:
         metric.process(None, [sample.to_dict() for sample in samples])
     assert len(metric.results) == 4
-    assert fetched.number == 4 * (3 + 1) * 2
+    assert fetched.number == 4 * (3 + 1) * 2 + 1
 
 
 def test_the_log_fetches_at_its_lines_alone(network):

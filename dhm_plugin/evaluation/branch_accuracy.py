@@ -7,7 +7,7 @@ from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
 
 from ..checked_arguments import checked_arguments
-from .branch_logits import ENSEMBLE, branch_logits, means
+from .branch_logits import ENSEMBLE, branch_logits, means, with_ensemble
 
 
 @METRICS.register_module()
@@ -31,8 +31,8 @@ class BranchAccuracy(BaseMetric):
             means ``'branch'``.
 
     Raises:
-        ValueError: If a prediction has no logits of the branches, or fewer classes than
-            a k.
+        ValueError: If a prediction has no logits of the branches, or scores of other
+            logits, as of test-time augmentation, or fewer classes than a k.
     """
 
     default_prefix = 'branch'
@@ -52,17 +52,18 @@ class BranchAccuracy(BaseMetric):
         Args:
             data_batch (object): Not used.
             data_samples (Sequence[dict]): Predictions with ``gt_label``,
-                ``branch_logits`` (K, classes) and ``branch_names``.
+                ``pred_score`` (classes,), ``branch_logits`` (K, classes) and
+                ``branch_names``.
         """
         names, logits, labels = branch_logits(type(self).__name__, data_samples)
-        scores = logits.softmax(dim=-1)
+        # Logarithms: float16 rounds small probabilities to 0, and so ranks them alike.
+        scores = with_ensemble(logits.double().log_softmax(dim=-1))
         largest = max(self.topk)
         if largest > scores.size(-1):
             raise ValueError(
                 f'BranchAccuracy: topk={self.topk}, but there are {scores.size(-1)} '
                 'classes'
             )
-        scores = torch.cat([scores, scores.mean(dim=1, keepdim=True)], dim=1)
         hits = scores.topk(largest, dim=-1).indices == labels.view(-1, 1, 1)
         within = torch.stack([hits[..., :k].any(dim=-1) for k in self.topk], dim=-1)
         keys = [f'{name}_top{k}' for name in (*names, ENSEMBLE) for k in self.topk]

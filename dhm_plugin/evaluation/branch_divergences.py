@@ -34,7 +34,8 @@ class BranchDivergences(BaseMetric):
             means ``'divergence'``.
 
     Raises:
-        ValueError: If a prediction has no logits of the branches.
+        ValueError: If a prediction has no logits of the branches, or scores of other
+            logits, as of test-time augmentation.
     """
 
     default_prefix = 'divergence'
@@ -45,7 +46,8 @@ class BranchDivergences(BaseMetric):
         Args:
             data_batch (object): Not used.
             data_samples (Sequence[dict]): Predictions with ``gt_label``,
-                ``branch_logits`` (K, classes) and ``branch_names``.
+                ``pred_score`` (classes,), ``branch_logits`` (K, classes) and
+                ``branch_names``.
         """
         names, logits, _ = branch_logits(type(self).__name__, data_samples)
         log_probs = logits.double().log_softmax(dim=-1)

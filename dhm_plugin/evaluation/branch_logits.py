@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 
 ENSEMBLE = 'ensemble'
+# More than bfloat16 rounds a probability.
+_ROUNDING = 0.01
 
 
 class BranchLogits(NamedTuple):
@@ -28,14 +30,15 @@ def branch_logits(metric: str, data_samples: Sequence[dict]) -> BranchLogits:
 
     Args:
         metric (str): The metric that needs them, for the error.
-        data_samples (Sequence[dict]): Predictions with ``gt_label``, ``branch_logits``
-            (K, classes) and ``branch_names``.
+        data_samples (Sequence[dict]): Predictions with ``gt_label``, ``pred_score``
+            (classes,), ``branch_logits`` (K, classes) and ``branch_names``.
 
     Returns:
         BranchLogits: Names, logits and labels.
 
     Raises:
-        ValueError: If a prediction has no logits of the branches.
+        ValueError: If a prediction has no logits of the branches, or scores of other
+            logits.
     """
     logits = [sample.get('branch_logits') for sample in data_samples]
     if any(each is None for each in logits):
@@ -46,6 +49,16 @@ def branch_logits(metric: str, data_samples: Sequence[dict]) -> BranchLogits:
             'this metric for a network without side branches'
         )
     stacked = torch.stack(logits)
+    probs = stacked.double().softmax(dim=-1)
+    scores = torch.stack([sample['pred_score'] for sample in data_samples])
+    # Those of the main branch, or of the ensemble.
+    expected = torch.stack([probs[:, -1], probs.mean(dim=1)])
+    if ((expected - scores).abs().amax(dim=(1, 2)) > _ROUNDING).all():
+        raise ValueError(
+            f'{metric}: the scores of the predictions are not those of their branches; '
+            'test-time augmentation merges the scores of all views, and leaves the '
+            'logits of the first one; leave out --tta or this metric'
+        )
     labels = torch.cat([sample['gt_label'] for sample in data_samples])
     names = tuple(data_samples[0]['branch_names'])
     return BranchLogits(names, stacked, labels.to(stacked.device))

@@ -25,8 +25,8 @@ class Calibration(BaseMetric):
     (``eval_branches=True`` in a :class:`SideBranchNeck`, or over a plain config in the
     :class:`DHMClassifier`), there are also those of ``side0``,
     ..., and of ``ensemble``, the mean of the class probabilities of all branches. Those
-    of any other classifier of MMPretrain have ``main`` alone. Several processes count
-    each image once.
+    of any other classifier of MMPretrain have ``main`` alone, and those of
+    ``predict_with='side0'`` have ``side0``. Several processes count each image once.
 
     Source of the calibration error: Guo et al., *On Calibration of Modern Neural
     Networks*, ICML 2017.
@@ -40,7 +40,8 @@ class Calibration(BaseMetric):
             means ``'calibration'``.
 
     Raises:
-        ValueError: If ``bins`` is not positive.
+        ValueError: If ``bins`` is not positive, or a prediction has scores of other
+            logits than its branches', as of test-time augmentation.
     """
 
     default_prefix = 'calibration'
@@ -58,9 +59,9 @@ class Calibration(BaseMetric):
 
         Args:
             data_batch (object): Not used.
-            data_samples (Sequence[dict]): Predictions with ``gt_label``, and either
-                ``branch_logits`` (K, classes) and ``branch_names``, or ``pred_score``
-                (classes,).
+            data_samples (Sequence[dict]): Predictions with ``gt_label`` and
+                ``pred_score`` (classes,), of the main branch where there is no
+                ``branch_names``; of several branches with ``branch_logits`` (K, classes).
         """
         names, log_probs, labels = self.log_probabilities(data_samples)
         losses = -log_probs[torch.arange(len(labels)), :, labels]
@@ -91,7 +92,8 @@ class Calibration(BaseMetric):
         labels = torch.cat([sample['gt_label'] for sample in data_samples])
         # What float32 has rounded to 0 would be an infinite loss.
         log_probs = probs.clamp(min=torch.finfo(torch.float32).tiny).double().log()
-        return ('main',), log_probs.unsqueeze(1), labels.to(probs.device)
+        names = data_samples[0].get('branch_names', ('main',))
+        return names, log_probs.unsqueeze(1), labels.to(probs.device)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Average over all images, and over the bins.

@@ -13,12 +13,13 @@ def test_agrees_with_the_stock_metric(predictions):
     evaluator.process(predictions)
     ours = evaluator.evaluate(len(predictions))
     logits = torch.stack([sample.branch_logits for sample in predictions], dim=1)
-    scores = logits.softmax(dim=-1)
+    scores = logits.double().softmax(dim=-1)
+    scores = torch.cat([scores, scores.mean(dim=0, keepdim=True)]).log()
     labels = torch.cat([sample.gt_label for sample in predictions])
     names = ('side0', 'side1', 'main', 'ensemble')
     assert set(ours) == {f'branch/{name}_top{k}' for name in names for k in (1, 5)}
-    for name, score in zip(names, (*scores, scores.mean(dim=0))):
-        # Without a threshold: by default a probability of 0 counts as wrong.
+    for name, score in zip(names, scores):
+        # Logarithms: it rounds to float32. So without the threshold of 0.
         stock = Accuracy.calculate(score, labels, topk=(1, 5), thrs=(None,))
         for k, (expected,) in zip((1, 5), stock):
             assert ours[f'branch/{name}_top{k}'] == pytest.approx(expected.item())
@@ -42,3 +43,13 @@ def test_the_mean_as_prediction_has_the_scores_too(build, predictions):
 def test_too_few_classes(predictions):
     with pytest.raises(ValueError, match=r'topk=\(1, 20\), but there are 10 classes'):
         BranchAccuracy(topk=(1, 20)).process(None, [predictions[0].to_dict()])
+
+
+def test_ranks_the_small_probabilities_of_half_precision(predictions):
+    # All but the first class have a probability that float16 rounds to 0.
+    logits = torch.tensor([[30.0, 1, 2, 3, 4, 5, 6, 7, 8, 9]]).repeat(3, 1).half()
+    sample = predictions[0].set_gt_label(9).set_pred_score(logits[-1].softmax(dim=-1))
+    sample.set_field(logits, 'branch_logits')
+    evaluator = Evaluator(BranchAccuracy(topk=(2,)))
+    evaluator.process([sample])
+    assert set(evaluator.evaluate(1).values()) == {100}

@@ -7,6 +7,8 @@ from mmpretrain.structures import DataSample
 
 from dhm_plugin import Calibration
 
+DIGITS = 'dhm/resnet20_dhm_1xb64_digits.py'
+
 
 @pytest.fixture
 def predictions(predictions):
@@ -69,6 +71,16 @@ def test_a_network_without_side_branches_has_the_main_branch(predictions):
     assert found.keys() == {'calibration/nll_main', 'calibration/ece_main'}
     for name, value in found.items():
         assert value == pytest.approx(expected[name], rel=1e-5)
+
+
+@pytest.mark.parametrize('predict_with', ['side1', 'main'])
+def test_what_one_branch_predicts_has_its_name(predict_with, build):
+    model = build(DIGITS, **{'model.predict_with': predict_with}).eval()
+    samples = [DataSample().set_gt_label(0) for _ in range(2)]
+    with torch.no_grad():
+        found = evaluate(model(torch.randn(2, 1, 8, 8), samples, mode='predict'))
+    names = {f'calibration/{metric}_{predict_with}' for metric in ('nll', 'ece')}
+    assert found.keys() == names
 
 
 def test_the_bounds_of_bins():

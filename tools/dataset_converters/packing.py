@@ -270,7 +270,11 @@ def _packed(
     try:
         if quality == RAW:
             return raw(content, edge), True
-        return content if edge is None else shrunk(content, edge, quality), True
+        packed = content if edge is None else shrunk(content, edge, quality)
+        # What ends as a JPEG is not decoded, to save time. Zeros may follow its end.
+        if packed is content and not content.rstrip(b'\0').endswith(b'\xff\xd9'):
+            decode(content)
+        return packed, True
     except Exception:  # Pillow raises about anything at a damaged file
         return content, False
 

@@ -129,11 +129,12 @@ class LoadRandomResizedCrop(LoadReadableImage):
 
 
 def _is_upright_jpeg(content: bytes) -> bool:
-    """Whether these are the bytes of a JPEG that no EXIF tag says to turn."""
+    """Whether these are the bytes of a JPEG that neither EXIF nor XMP says to turn."""
     if not content.startswith(b'\xff\xd8'):
         return False
-    # Exif is to lie first, in any case before the image's data.
-    if content.find(b'Exif', 0, content.find(_SCAN)) == -1:
+    # Both lie before the image's data.
+    end = content.find(_SCAN)
+    if all(content.find(mark, 0, end) == -1 for mark in (b'Exif', b'tiff:Orientation')):
         return True
     with Image.open(BytesIO(content)) as image:
         return image.getexif().get(ExifTags.Base.Orientation, 1) == 1

@@ -258,9 +258,9 @@ class DHMClassifier(ImageClassifier):
             and (mode == 'tensor' or not self._eval_branches_here)
         ):
             return super().forward(inputs, data_samples, mode)
-        branches: dict[str, torch.Tensor] = {}
         if self.predict_with.startswith('side'):
             logits = self._side_logits(inputs)
+            branches = {self.predict_with: logits}
         else:
             branches = self._logits_by_name(inputs)
             logits = branches['main']

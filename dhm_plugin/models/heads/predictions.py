@@ -21,13 +21,13 @@ def predictions(
             new ones.
 
     Returns:
-        list[DataSample]: With ``pred_score`` and ``pred_label``; of several branches
-        also with ``branch_logits`` (K, classes) and ``branch_names``.
+        list[DataSample]: With ``pred_score``, ``pred_label`` and ``branch_names``; of
+        several branches also with ``branch_logits`` (K, classes).
     """
     samples = ClsHead().predict((predicting,), data_samples)
-    if len(logits) > 1:
-        stacked = torch.stack(tuple(logits.values()), dim=1).detach()
-        for sample, of_branches in zip(samples, stacked):
+    stacked = torch.stack(tuple(logits.values()), dim=1).detach()
+    for sample, of_branches in zip(samples, stacked):
+        sample.set_field(tuple(logits), 'branch_names')
+        if len(logits) > 1:
             sample.set_field(of_branches, 'branch_logits')
-            sample.set_field(tuple(logits), 'branch_names')
     return samples

@@ -108,17 +108,32 @@ def test_other_kinds_of_images(mode, name, save):
         assert difference(ours, stock).mean() < 1
 
 
+def xmp_of(orientation):
+    """A segment of a JPEG that tells the orientation in XMP."""
+    content = f'<rdf:Description tiff:Orientation="{orientation}"/>'.encode()
+    content = b'http://ns.adobe.com/xap/1.0/\0' + content
+    return b'\xff\xe1' + (2 + len(content)).to_bytes(2, 'big') + content
+
+
 @pytest.mark.usefixtures('_decoder')
 @pytest.mark.parametrize('orientation', [1, 3, 6])
-def test_turns_as_exif_says(orientation, save):
+@pytest.mark.parametrize('said_in', ['EXIF', 'XMP'])
+def test_turns_as_exif_or_xmp_says(orientation, said_in, save):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    path = save(PHOTOS[1], exif=exif)
+    settings = dict(exif=exif) if said_in == 'EXIF' else dict(extra=xmp_of(orientation))
+    path = save(PHOTOS[1], **settings)
     for seed in range(3):
         stock, ours = both(path, seed)
         assert ours['ori_shape'] == stock['ori_shape']
         assert difference(ours, stock).max() <= 2
         assert difference(ours, stock).mean() < 1
+
+
+def test_pillow_opens_no_jpeg_without_orientation(save, monkeypatch):
+    monkeypatch.setattr(load_random_resized_crop, 'Image', None)
+    path = save(PHOTOS[0])
+    assert LoadRandomResizedCrop(224).load(dict(img_path=path))['ori_shape'] == (427, 640)
 
 
 @pytest.mark.usefixtures('_decoder')

@@ -357,6 +357,39 @@ def test_what_cannot_be_decoded_is_named_and_packed_as_it_is(
         pack(files, 'train', tmp_path / 'b', 30, quality, jobs=1)
 
 
+@pytest.mark.parametrize('edge', [None, 400])
+def test_what_is_copied_is_decoded_where_it_does_not_end_as_a_jpeg(
+    edge, tmp_path, monkeypatch
+):
+    decoded = []
+
+    def decode(content):
+        decoded.append(content)
+        return packing_decode(content)
+
+    packing_decode = packing.decode
+    monkeypatch.setattr(packing, 'decode', decode)
+    whole, buffer = jpeg(0), io.BytesIO()
+    Image.new('RGB', (60, 50)).save(buffer, 'PNG')
+    png, path = buffer.getvalue(), tmp_path / 'x'
+    for content, decodable, is_decoded in (
+        (whole, True, False),
+        (whole + b'\0\0', True, False),
+        (whole + b'more', True, True),
+        (whole[:-100], False, True),
+        (png, True, True),
+        (png[:-30], False, True),
+        (b'', False, edge is None),
+        (b'no image', False, edge is None),
+    ):
+        path.write_bytes(content)
+        source = packing.Source(0, str(path), 'x', 0)
+        quality = None if edge is None else 90
+        decoded.clear()
+        assert packing._packed(source, edge, quality) == (content, decodable)
+        assert decoded == [content] * is_decoded
+
+
 def test_a_full_disk_ends_in_one_line(inline, tars, tmp_path, monkeypatch):
     inline(PREPARE, tars.folder, tmp_path / 'out')
     # The options are not those of the archives: one shard of more than the disk takes.
