@@ -7,7 +7,7 @@ from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
 
 from ..checked_arguments import checked_arguments
-from .branch_logits import ENSEMBLE, branch_logits, means, with_ensemble
+from .branch_log_probs import ENSEMBLE, branch_log_probs, means, with_ensemble
 
 
 @METRICS.register_module()
@@ -55,9 +55,8 @@ class BranchAccuracy(BaseMetric):
                 ``pred_score`` (classes,), ``branch_logits`` (K, classes) and
                 ``branch_names``.
         """
-        names, logits, labels = branch_logits(type(self).__name__, data_samples)
-        # Logarithms: float16 rounds small probabilities to 0, and so ranks them alike.
-        scores = with_ensemble(logits.double().log_softmax(dim=-1))
+        names, log_probs, labels = branch_log_probs(type(self).__name__, data_samples)
+        scores = with_ensemble(log_probs)
         largest = max(self.topk)
         if largest > scores.size(-1):
             raise ValueError(

@@ -9,7 +9,7 @@ from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
 
 from ..checked_arguments import checked_arguments
-from .branch_logits import branch_logits, means
+from .branch_log_probs import branch_log_probs, means
 
 
 @METRICS.register_module()
@@ -49,8 +49,7 @@ class BranchDivergences(BaseMetric):
                 ``pred_score`` (classes,), ``branch_logits`` (K, classes) and
                 ``branch_names``.
         """
-        names, logits, _ = branch_logits(type(self).__name__, data_samples)
-        log_probs = logits.double().log_softmax(dim=-1)
+        names, log_probs, _ = branch_log_probs(type(self).__name__, data_samples)
         # For each image: row j, column i holds KL(teacher j || student i).
         divergences = F.kl_div(
             log_probs.unsqueeze(1),

@@ -7,7 +7,7 @@ from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
 
 from ..checked_arguments import checked_arguments
-from .branch_logits import ENSEMBLE, branch_logits, with_ensemble
+from .branch_log_probs import ENSEMBLE, branch_log_probs, with_ensemble
 
 
 @METRICS.register_module()
@@ -85,8 +85,7 @@ class Calibration(BaseMetric):
             labels (N,).
         """
         if 'branch_logits' in data_samples[0]:
-            names, logits, labels = branch_logits('Calibration', data_samples)
-            log_probs = logits.double().log_softmax(dim=-1)
+            names, log_probs, labels = branch_log_probs('Calibration', data_samples)
             return (*names, ENSEMBLE), with_ensemble(log_probs), labels
         probs = torch.stack([sample['pred_score'] for sample in data_samples])
         labels = torch.cat([sample['gt_label'] for sample in data_samples])

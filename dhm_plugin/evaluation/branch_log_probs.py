@@ -11,22 +11,23 @@ ENSEMBLE = 'ensemble'
 _ROUNDING = 0.01
 
 
-class BranchLogits(NamedTuple):
-    """The logits of all branches of a batch.
+class BranchLogProbs(NamedTuple):
+    """The logarithms of the class probabilities of all branches of a batch.
 
     Attributes:
         names (tuple[str]): Of the K branches, main branch last.
-        logits (torch.Tensor): Shape (N, K, classes).
+        log_probs (torch.Tensor): float64 (N, K, classes): float16 rounds small
+            probabilities to 0, and so ranks them alike.
         labels (torch.Tensor): Shape (N,), on the device of the logits.
     """
 
     names: tuple[str, ...]
-    logits: torch.Tensor
+    log_probs: torch.Tensor
     labels: torch.Tensor
 
 
-def branch_logits(metric: str, data_samples: Sequence[dict]) -> BranchLogits:
-    """Gather the logits of all branches of a batch.
+def branch_log_probs(metric: str, data_samples: Sequence[dict]) -> BranchLogProbs:
+    """Gather what all branches say of a batch.
 
     Args:
         metric (str): The metric that needs them, for the error.
@@ -34,7 +35,7 @@ def branch_logits(metric: str, data_samples: Sequence[dict]) -> BranchLogits:
             (classes,), ``branch_logits`` (K, classes) and ``branch_names``.
 
     Returns:
-        BranchLogits: Names, logits and labels.
+        BranchLogProbs: Names, log-probabilities and labels.
 
     Raises:
         ValueError: If a prediction has no logits of the branches, or scores of other
@@ -48,8 +49,8 @@ def branch_logits(metric: str, data_samples: Sequence[dict]) -> BranchLogits:
             "model.neck.eval_branches=True, and model.predict_with='main', and leave out "
             'this metric for a network without side branches'
         )
-    stacked = torch.stack(logits)
-    probs = stacked.double().softmax(dim=-1)
+    log_probs = torch.stack(logits).double().log_softmax(dim=-1)
+    probs = log_probs.exp()
     scores = torch.stack([sample['pred_score'] for sample in data_samples])
     # Those of the main branch, or of the ensemble.
     expected = torch.stack([probs[:, -1], probs.mean(dim=1)])
@@ -61,7 +62,7 @@ def branch_logits(metric: str, data_samples: Sequence[dict]) -> BranchLogits:
         )
     labels = torch.cat([sample['gt_label'] for sample in data_samples])
     names = tuple(data_samples[0]['branch_names'])
-    return BranchLogits(names, stacked, labels.to(stacked.device))
+    return BranchLogProbs(names, log_probs, labels.to(log_probs.device))
 
 
 def with_ensemble(log_probs: torch.Tensor) -> torch.Tensor:
