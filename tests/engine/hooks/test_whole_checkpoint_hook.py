@@ -32,6 +32,18 @@ def killed_at(number):
     return stack
 
 
+class Scores(tiny.Score):
+    """The score under several names."""
+
+    def __init__(self, keys):
+        super().__init__()
+        self.keys = keys
+
+    def compute_metrics(self, results):
+        scores = super().compute_metrics(results)
+        return {key: scores['accuracy/top1'] for key in self.keys}
+
+
 def checkpoints(folder):
     return sorted(path.name for path in folder.glob('*.pth'))
 
@@ -113,18 +125,13 @@ def test_a_name_with_a_number_of_digits(tmp_path):
 
 @pytest.mark.parametrize('keys', [['accuracy/top1'], ['accuracy/top1', 'accuracy/top5']])
 def test_a_copied_folder_keeps_its_best_ones_and_leaves_the_other_alone(keys, tmp_path):
-    class Scores(tiny.Score):
-        def compute_metrics(self, results):
-            scores = super().compute_metrics(results)
-            return {key: scores['accuracy/top1'] for key in keys}
-
     options = dict(checkpoint=dict(save_best=keys, rule='greater'))
     one, other = tmp_path / 'one', tmp_path / 'other'
-    tiny.runner(one, 2, val_evaluator=[Scores()], **options).train()
+    tiny.runner(one, 2, val_evaluator=[Scores(keys)], **options).train()
     before = checkpoints(one)
     assert len(before) == 1 + len(keys)
     shutil.copytree(one, other)
-    runner = tiny.runner(other, 4, resume=True, val_evaluator=[Scores()], **options)
+    runner = tiny.runner(other, 4, resume=True, val_evaluator=[Scores(keys)], **options)
     runner.train()
     assert checkpoints(one) == before
     assert len(checkpoints(other)) == 1 + len(keys)
@@ -132,20 +139,15 @@ def test_a_copied_folder_keeps_its_best_ones_and_leaves_the_other_alone(keys, tm
 
 @pytest.mark.parametrize('keys', [['accuracy/top1'], ['accuracy/top1', 'accuracy/top5']])
 def test_publishes_what_is_there(keys, tmp_path):
-    class Scores(tiny.Score):
-        def compute_metrics(self, results):
-            scores = super().compute_metrics(results)
-            return {key: scores['accuracy/top1'] for key in keys}
-
     options = dict(published_keys=['meta', 'state_dict'], save_best=keys, rule='greater')
     one, other = tmp_path / 'one', tmp_path / 'other'
-    tiny.runner(one, 7, val_evaluator=[Scores()], checkpoint=options).train()
+    tiny.runner(one, 7, val_evaluator=[Scores(keys)], checkpoint=options).train()
     assert len([name for name in checkpoints(one) if '-' in name]) == 1 + len(keys)
     before = checkpoints(one)
     # The best one is in the other folder, and stays the best one.
     resumed = dict(resume=True, load_from=str(one / 'epoch_7.pth'))
     runner = tiny.runner(
-        other, 8, val_evaluator=[Scores()], checkpoint=options, **resumed
+        other, 8, val_evaluator=[Scores(keys)], checkpoint=options, **resumed
     )
     runner.train()
     assert checkpoints(one) == before
