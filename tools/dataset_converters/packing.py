@@ -29,7 +29,7 @@ from dhm_plugin.datasets.packed.index import (
     settings_path,
     shard_path,
 )
-from dhm_plugin.datasets.transforms.load_image_from_file import decode
+from dhm_plugin.datasets.transforms.load_image_from_file import decode, ends_as_jpeg
 from dhm_plugin.datasets.transforms.netpbm import to_netpbm
 from dhm_plugin.engine.end_with_parent import end_with_parent
 from progress import Progress
@@ -271,8 +271,8 @@ def _packed(
         if quality == RAW:
             return raw(content, edge), True
         packed = content if edge is None else shrunk(content, edge, quality)
-        # What ends as a JPEG is not decoded, to save time. Zeros may follow its end.
-        if packed is content and not content.rstrip(b'\0').endswith(b'\xff\xd9'):
+        # What ends as a JPEG is not decoded, to save time.
+        if packed is content and not ends_as_jpeg(content):
             decode(content)
         return packed, True
     except Exception:  # Pillow raises about anything at a damaged file

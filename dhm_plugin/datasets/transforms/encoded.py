@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import ExifTags, Image
 
-from .load_image_from_file import decode
+from .load_image_from_file import decode, ends_as_jpeg
 from .netpbm import from_netpbm, to_netpbm
 
 
@@ -63,10 +63,7 @@ def encoded_crop(content: bytes, crop_of: Callable[[tuple[int, int]], Crop]) -> 
 
 def _plain_jpeg_shape(content: bytes) -> tuple[int, int] | None:
     """Give height and width of a JPEG that any decoder takes alike; None of others."""
-    # A file that ends too early has no end marker; some have zeros after it.
-    if not content.startswith(b'\xff\xd8') or not content.rstrip(b'\0').endswith(
-        b'\xff\xd9'
-    ):
+    if not content.startswith(b'\xff\xd8') or not ends_as_jpeg(content):
         return None
     with Image.open(BytesIO(content)) as image:
         plain = (

@@ -111,6 +111,18 @@ def decode(
     return mmcv.imfrombytes(content, flag=color_type, backend=backend)
 
 
+def ends_as_jpeg(content: bytes) -> bool:
+    """Tell whether a file ends with a JPEG's end marker, which truncated ones lack.
+
+    Args:
+        content (bytes): Of the file; zeros after the marker do not count.
+
+    Returns:
+        bool: Whether it does.
+    """
+    return content.rstrip(b'\0').endswith(b'\xff\xd9')
+
+
 def _has_16_bits(image: Image.Image) -> bool:
     # Pillow holds those of PGM, and its older versions those of PNG, in 32 bits.
     in_32_bits = image.mode == 'I' and image.format in ('PNG', 'PPM')
