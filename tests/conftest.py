@@ -17,6 +17,10 @@ from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 from mmpretrain.visualization import UniversalVisualizer
 
+# Before pytest-xdist starts its workers: yapf 0.43 writes its grammar to a cache as it is
+# imported, and a second process that reads it meanwhile fails with EOFError.
+from yapf.yapflib import yapf_api  # noqa: F401
+
 import dhm_plugin  # noqa: F401
 from paths import ROOT
 
