@@ -1,4 +1,4 @@
-"""Runs a script of MMPretrain, and says in one line what this package has found."""
+"""Runs a script of MMPretrain, and says in one line what a user can mend."""
 
 import logging
 import runpy
@@ -14,8 +14,10 @@ from .checkpoints import CheckpointError
 from .datasets.packed.index import PackError
 from .folder_lock import FolderInUse
 
-# What FiniteCheckHook and LoadImageFromFile raise, and what files and folders do.
-_OURS = (
+# What FiniteCheckHook and LoadImageFromFile raise, and what files and folders do that are
+# missing, damaged, in use or of another network.
+_SAID_IN_ONE_LINE = (
+    FileNotFoundError,
     FloatingPointError,
     UnidentifiedImageError,
     CheckpointError,
@@ -32,12 +34,12 @@ def run_stock(name: str) -> None:
         name (str): Of the file, such as ``'train.py'``.
 
     Raises:
-        SystemExit: With 1, after one line in the log, if the error is this package's.
+        SystemExit: With 1, after one line in the log, if the error is one of those above.
     """
     script = Path(mmpretrain.__file__).parent / '.mim/tools' / name
     try:
         runpy.run_path(str(script), run_name='__main__')
-    except _OURS as error:
+    except _SAID_IN_ONE_LINE as error:
         # The last line says all; a worker process sends its traceback before it.
         message = str(error).strip().splitlines()[-1]
         print_log(message, logger='current', level=logging.ERROR)

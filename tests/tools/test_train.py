@@ -188,3 +188,25 @@ def test_a_damaged_checkpoint_ends_with_one_line(inline, build, tmp_path):
     work = ('--work-dir', tmp_path / 'work')
     output = inline(ROOT / 'tools/test.py', DIGITS, checkpoint, *work, code=1)
     assert f'{checkpoint}: ' in last_line(output)
+
+
+def test_a_missing_checkpoint_ends_with_one_line(inline, tmp_path):
+    work = ('--work-dir', tmp_path / 'work')
+    missing = tmp_path / 'epoch_99.pth'
+    output = inline(ROOT / 'tools/test.py', DIGITS, missing, *work, code=1)
+    assert f'{missing} can not be found' in last_line(output)
+
+
+def test_a_checkpoint_of_another_network_ends_with_one_line(inline, build, tmp_path):
+    other = ROOT / 'configs/plain/resnet32_1xb128_cifar10.py'
+    torch.save(build(other).state_dict(), tmp_path / 'other.pth')
+    work = ('--work-dir', tmp_path / 'work')
+    output = inline(ROOT / 'tools/test.py', DIGITS, tmp_path / 'other.pth', *work, code=1)
+    assert 'The checkpoint is of another network than the config' in last_line(output)
+
+
+def test_missing_images_end_with_one_line(inline, tmp_path):
+    options = ('--work-dir', tmp_path, '--cfg-options', f'data_root={tmp_path}')
+    root = f'train_dataloader.dataset.data_root={tmp_path}/imagenet'
+    output = inline(ROOT / 'tools/train.py', CONFIG, *options, root, code=1)
+    assert f'{tmp_path}/imagenet' in last_line(output)

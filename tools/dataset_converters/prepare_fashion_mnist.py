@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import sys
 from pathlib import Path
+from urllib.error import URLError
 
 from mmengine.registry import init_default_scope
 from mmpretrain.datasets import FashionMNIST
@@ -101,6 +102,11 @@ def main() -> None:
         if not args.source:
             for name in FILES:
                 check(args.out / name, (args.out / name).read_bytes())
+    except URLError as error:
+        sys.exit(
+            f'prepare_fashion_mnist.py: {FashionMNIST.url_prefix}: {error.reason}; name '
+            "a folder that has the files, such as that of Debian's package"
+        )
     except (OSError, EOFError, ValueError, RuntimeError, AssertionError) as error:
         sys.exit(f'prepare_fashion_mnist.py: {error}')
     print(f'{args.out}: {numbers[0]} training and {numbers[1]} test images')

@@ -25,9 +25,8 @@ def resnet_weights(trained: TrainedNetwork) -> dict[str, torch.Tensor]:
     backbone = trained.model.backbone
     if type(backbone) is not ResNet or backbone.deep_stem or backbone.style != 'pytorch':
         raise CheckpointError(
-            f'torchvision and timm have no {type(backbone).__name__} as the config has '
-            "it, but MMPretrain's ResNet of style 'pytorch'; export it to mmpretrain or "
-            'onnx'
+            "only MMPretrain's ResNet of style 'pytorch' is in torchvision and timm too, "
+            f'not this {type(backbone).__name__}; export it to mmpretrain or onnx'
         )
     return {
         key.removeprefix('backbone.').removeprefix('head.'): value

@@ -9,7 +9,7 @@ from mmpretrain.registry import HOOKS
 from torch import nn
 
 from ...checked_arguments import checked_arguments
-from ...checkpoints import SIDE_BRANCH_PREFIXES
+from ...checkpoints import SIDE_BRANCH_PREFIXES, CheckpointError
 from ...checkpoints.compare import differing_weights
 from ..utils import network_of
 
@@ -37,7 +37,7 @@ class CheckpointCheckHook(Hook):
     Keys are compared as they are in the file, but for ``module.`` before all of them.
 
     Raises:
-        ValueError: If it is of another network; it names some of the weights.
+        CheckpointError: If it is of another network; it names some of the weights.
     """
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -69,7 +69,7 @@ def _check_all(
         {key: found[key] for key in expected if key in found}, expected
     )
     if differing:
-        raise ValueError(
+        raise CheckpointError(
             f'The checkpoint is of another network than the config: {len(differing)} '
             f'weights differ, the first: {"; ".join(differing[:3])}'
         )
@@ -98,7 +98,7 @@ def _check_backbone(network: nn.Module, found: Mapping[str, torch.Tensor]) -> No
         keys = ''
         if found and not of_file:
             keys = f'; none of its keys, such as {next(iter(found))}, does'
-        raise ValueError(
+        raise CheckpointError(
             'load_from: the checkpoint has another backbone than the config: '
             f'{len(differing)} of {total} weights differ (norm layers not counted), the '
             f'first: {"; ".join(differing[:3])}. Load one of the same backbone; its keys '

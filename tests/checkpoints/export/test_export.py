@@ -193,7 +193,7 @@ def test_refuses_what_does_not_fit(small, trained, tmp_path):
     deeper.write_text(f"_base_ = '{SMALL}'\nmodel = dict(backbone=dict(depth=26))")
     message = r'another network .*: 36 weights differ, .*layer1.3.conv1.weight is missing'
     refuses(tmp_path, message, deeper, small)
-    refuses(tmp_path, 'have no CIFARResNet as the config', SMALL, small, 'timm')
+    refuses(tmp_path, 'not this CIFARResNet', SMALL, small, 'timm')
 
 
 def test_refuses_ema_without_ema(small, tmp_path):

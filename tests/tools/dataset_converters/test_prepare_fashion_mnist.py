@@ -6,7 +6,7 @@ import pytest
 from mmengine import Config
 from mmpretrain.registry import DATASETS
 
-from paths import ROOT
+from paths import ROOT, free_port
 
 PREPARE = ROOT / 'tools/dataset_converters/prepare_fashion_mnist.py'
 DEBIAN = Path('/usr/share/datasets/fashion-mnist')
@@ -43,3 +43,11 @@ def test_refuses_other_files(inline, tmp_path):
     assert list(out.iterdir()) == []
     output = inline(PREPARE, tmp_path / 'nowhere', '--out', out, code=1)
     assert 'nowhere/train-images-idx3-ubyte.gz' in output
+
+
+def test_without_a_network_it_asks_for_a_folder(inline, tmp_path, monkeypatch):
+    closed = f'http://127.0.0.1:{free_port()}/'
+    monkeypatch.setattr('mmpretrain.datasets.FashionMNIST.url_prefix', closed)
+    output = inline(PREPARE, '--out', tmp_path, code=1)
+    assert f'{closed}: ' in output
+    assert 'name a folder that has the files' in output
