@@ -72,7 +72,7 @@ def draw(runs: Mapping[str, Curves], path: Path) -> None:
         handles = [
             Line2D([], [], color='black', ls=styles[run], label=run) for run in runs
         ]
-        figure.legend(handles=handles, loc='outside upper center', ncols=2)
+        figure.legend(handles=handles, loc='outside upper center', ncols=4)
     save(figure, path)
 
 
@@ -92,7 +92,11 @@ def _panel(
     drawn: Mapping[str, Curves],
     styles: Mapping[str, str],
 ) -> None:
-    """Draw curves, a color each, of the runs, a style each."""
+    """Draw curves, a color each, of the runs, a style each.
+
+    The axis of an accuracy is that of the second half of the training, in which methods
+    differ by less than the first epochs do.
+    """
     names = sorted(
         {name for curves in drawn.values() for name in curves},
         key=lambda name: (name != 'main', name == 'ensemble', name),
@@ -108,6 +112,14 @@ def _panel(
     of_what = title.removeprefix('validation ')
     if of_what.startswith(('cross-entropy', 'mimicking', 'divergence')):
         axes.set_yscale('log')
+    if of_what.startswith('accuracy'):
+        lowest = min(
+            value
+            for curves in drawn.values()
+            for points in curves.values()
+            for _, value in points[len(points) // 2 :]
+        )
+        axes.set_ylim(bottom=lowest - (100 - lowest) / 10)
     axes.set_title(title)
     axes.set_xlabel('epoch' if of_what != title else 'iteration')
     axes.grid(alpha=0.3)

@@ -18,3 +18,12 @@ def test_refuses_logs_without_branches(tmp_path):
     with pytest.raises(ValueError, match='run: the log has nothing of any branch'):
         draw({'run': {'memory': [(1, 2.0)]}}, tmp_path / 'branches.png')
     assert not list(tmp_path.iterdir())
+
+
+def test_the_axis_of_accuracies_is_that_of_the_second_half(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr('studies.branch_plot.save', lambda *saved: figures.append(saved))
+    accuracies = [(epoch, value) for epoch, value in enumerate((10.0, 50.0, 90.0, 95.0))]
+    draw({'run': {'branch/main_top1': accuracies}}, tmp_path / 'branches.png')
+    ((figure, _),) = figures
+    assert figure.axes[0].get_ylim()[0] == 89
