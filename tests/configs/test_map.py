@@ -196,6 +196,12 @@ STAGES = {
     'stage5_50000_25000': ('resnet20', 50000, 0, dict.fromkeys(FOUR, 25000)),
     'stage6': ('resnet8', 38916, 0, dict.fromkeys(FOUR, 25000)),
     'stage7': ('resnet8', 4000, 0.2, dict.fromkeys(FOUR, 6000)),
+    'stage7_regularised': (
+        'resnet8',
+        4000,
+        0.2,
+        dict.fromkeys((*FOUR, 'plain-smooth'), 6000),
+    ),
     'stage8_4000_6000': (
         'resnet8',
         4000,
@@ -229,14 +235,23 @@ def test_a_stage_is_the_protocols(stage):
     network, images, wrong, lengths = STAGES[stage]
     study, finals = read(stage)
     first, _ = read('stage1')
-    for name in ('grid', 'tuning_seeds', 'seeds'):
-        assert getattr(study, name) == getattr(first, name)
+    if stage == 'stage7_regularised':
+        assert study.tuning_seeds == first.tuning_seeds
+        assert not {*study.seeds} & {*first.seeds, *first.tuning_seeds}
+        lr, weight_decay = study.grid.values()
+        assert [lr, weight_decay[:2]] == [*first.grid.values()]
+        assert weight_decay[2:] == [3e-3, 1e-2]
+    else:
+        for name in ('grid', 'tuning_seeds', 'seeds'):
+            assert getattr(study, name) == getattr(first, name)
     assert study.claims == ([] if stage[:6] in ('stage8', 'stage9') else CLAIMS)
     data = 'characters' if stage == 'stage6' else 'fmnist'
     assert [*study.configs] == [*lengths]
-    of_seed = {training.name: training for training in finals if training.seed == 10}
+    one = study.seeds[0]
+    of_seed = {training.name: training for training in finals if training.seed == one}
     for name, training in of_seed.items():
         method = name if stage.startswith('stage9') else name.split('-')[0]
+        method = 'smooth' if name == 'plain-smooth' else method
         tag = '' if method == 'plain' else f'{method}_'
         assert training.config.name == f'{network}_{tag}1xb64_{data}.py'
         cfg = training.settings()
@@ -255,6 +270,7 @@ def test_a_stage_is_the_protocols(stage):
     title += ', ResNet-20' if network == 'resnet20' else ''
     title += ', 94 classes' if stage == 'stage6' else ''
     title += ', a fifth of the labels wrong' if wrong else ''
+    title += ', regularised' if stage == 'stage7_regularised' else ''
     assert study.title == title
     line = f'| `{stage}.py` | {len(study.tunings())} | {len(finals)} | '
     assert line in (ROOT / 'docs/study.md').read_text()
@@ -274,6 +290,7 @@ def test_the_rows_that_are_there_are_of_these_settings():
     [
         ('stage8_4000_6000', 'stage1', 1),
         ('stage8_50000_25000', 'stage3_50000_25000', 1),
+        ('stage7_regularised', 'stage7', 4),
         ('stage9_cheaper', 'stage1', 2),
         ('stage9_better', 'stage1', 2),
     ],
