@@ -77,6 +77,8 @@ def test_the_result_is_that_of_the_study():
         ('stage1', 'dhm', 'plain', '+'),
         ('stage4_1500', 'dhm', 'plain', '+'),
         ('stage4_1500', 'plain-as-dhm', 'dhm', ''),
+        ('stage7', 'dhm', 'plain', '+'),
+        ('stage7', 'dhm', 'plain-as-dhm', '+'),
     ],
 )
 def test_the_differences_are_those_of_the_study(setting, ours, theirs, sign):
@@ -87,3 +89,9 @@ def test_the_differences_are_those_of_the_study(setting, ours, theirs, sign):
     half = 2.262 * statistics.stdev(differences) / 10**0.5
     mean = statistics.mean(differences)
     assert f'{mean:{sign}.2f} ± {half:.2f}' in README.read_text()
+
+
+def test_the_p_value_is_that_of_the_claims():
+    claims = (ROOT / 'configs/studies/map/claims.md').read_text()
+    (p,) = re.findall(r'^\| stage7: dhm - plain-as-dhm .* (\S+) \|$', claims, re.M)
+    assert f'(p = {p} over all claims)' in README.read_text()
