@@ -113,13 +113,14 @@ def _panel(
     if of_what.startswith(('cross-entropy', 'mimicking', 'divergence')):
         axes.set_yscale('log')
     if of_what.startswith('accuracy'):
-        lowest = min(
+        later = [
             value
             for curves in drawn.values()
             for points in curves.values()
             for _, value in points[len(points) // 2 :]
-        )
-        axes.set_ylim(bottom=lowest - (100 - lowest) / 10)
+        ]
+        margin = (max(later) - min(later)) / 20 or 1
+        axes.set_ylim(min(later) - margin, max(later) + margin)
     axes.set_title(title)
     axes.set_xlabel('epoch' if of_what != title else 'iteration')
     axes.grid(alpha=0.3)

@@ -26,4 +26,4 @@ def test_the_axis_of_accuracies_is_that_of_the_second_half(tmp_path, monkeypatch
     accuracies = [(epoch, value) for epoch, value in enumerate((10.0, 50.0, 90.0, 95.0))]
     draw({'run': {'branch/main_top1': accuracies}}, tmp_path / 'branches.png')
     ((figure, _),) = figures
-    assert figure.axes[0].get_ylim()[0] == 89
+    assert figure.axes[0].get_ylim() == pytest.approx((89.75, 95.25))
