@@ -41,6 +41,6 @@ def run_stock(name: str) -> None:
         runpy.run_path(str(script), run_name='__main__')
     except _SAID_IN_ONE_LINE as error:
         # The last line says all; a worker process sends its traceback before it.
-        message = str(error).strip().splitlines()[-1]
+        message = (str(error).strip() or repr(error)).splitlines()[-1]
         print_log(message, logger='current', level=logging.ERROR)
         sys.exit(1)
