@@ -1,5 +1,7 @@
 """The published studies: every table is computed from the CSV file beside it."""
 
+import statistics
+
 import pytest
 
 from paths import ROOT
@@ -108,3 +110,55 @@ def test_the_claims_of_all_are_corrected_together():
     table = tables.claims_table(claimed).lstrip()
     assert (STUDIES / 'map/claims.md').read_text() == table
     assert table in (STUDIES / 'README.md').read_text()
+
+
+def of_points(name, measure='main'):
+    """The mean of a measure over the tuning's seeds, by method and point of the grid."""
+    found = {}
+    for row in results.read(STUDIES / name / 'tuning.csv'):
+        method, point = row['config'].split('_', 1)
+        found.setdefault(method, {}).setdefault(point, []).append(float(row[measure]))
+    return {
+        method: {point: statistics.mean(seeds) for point, seeds in points.items()}
+        for method, points in found.items()
+    }
+
+
+def between(ours, theirs):
+    """The differences of two methods, point by point."""
+    return [ours[point] - theirs[point] for point in ours]
+
+
+def test_what_stage_1_says_of_seconds_and_calibration():
+    ratios = []
+    for kind in ('tuning', 'results'):
+        seconds = {'dhm': [], 'plain-as-dhm': []}
+        for row in results.read(STUDIES / 'map/stage1' / f'{kind}.csv'):
+            seconds.get(row['config'].split('_')[0], []).append(float(row['seconds']))
+        longer, ours = seconds['plain-as-dhm'], seconds['dhm']
+        ratios.append(statistics.median(longer) / statistics.median(ours))
+    text = ' '.join((STUDIES / 'README.md').read_text().split())
+    tuning, final = ratios
+    assert f'{tuning:.2f} times in the tuning and {final:.2f} times in the final' in text
+
+    errors = of_points('map/stage1', 'ece_main')
+    below = between(errors['plain'], errors['dhm'])
+    assert (
+        f"below plain's at all six, by {min(below):.2f} to {max(below):.2f} and in the "
+        f'mean {statistics.mean(below):.2f}'
+    ) in text
+    chosen = errors['plain']['lr0.3_weight_decay0.0002']
+    chosen -= errors['dhm']['lr0.1_weight_decay0.001']
+    assert f'between the chosen ones it is {chosen:.2f}' in text
+    other = errors['plain']['lr0.3_weight_decay0.001']
+    assert f'plain has {other:.2f}, and' in text
+
+
+def test_what_stage_7_says_of_a_longer_training():
+    means = of_points('map/stage7')
+    *losses, chosen = sorted(between(means['plain'], means['plain-as-dhm']))[::-1]
+    text = ' '.join((STUDIES / 'README.md').read_text().split())
+    assert (
+        f'costs is {min(losses):.1f} to {max(losses):.1f} points below plain of the same '
+        f'setting, but for the one that both chose, with {chosen:.1f}'
+    ) in text
