@@ -1,14 +1,12 @@
 """What the README and the other pages say is there, and short."""
 
 import re
-import statistics
 
 import pytest
 
 from dhm_plugin import __version__
 from pages import PAGES
 from paths import ROOT
-from studies import results
 
 README = ROOT / 'README.md'
 LINKED = [*PAGES, *ROOT.glob('configs/d*/README.md'), ROOT / 'CHANGELOG.md']
@@ -59,39 +57,3 @@ def test_the_equations_parts_are_where_it_says():
     assert len(rows) == 5
     for function, path in rows:
         assert re.search(rf'^ *def {function}\(', (ROOT / path).read_text(), re.M)
-
-
-def test_the_result_is_that_of_the_study():
-    rows = results.read(ROOT / 'configs/studies/map/stage1/results.csv')
-    mains = {}
-    for config in ('plain', 'dsl', 'dhm', 'plain-as-dhm'):
-        mains[config] = list(results.values(rows, config).values())
-        assert len(mains[config]) == 10
-        mean, std = statistics.mean(mains[config]), statistics.stdev(mains[config])
-        assert f' {mean:.2f} ± {std:.2f}' in README.read_text()
-
-
-@pytest.mark.parametrize(
-    ('setting', 'ours', 'theirs', 'sign'),
-    [
-        ('stage1', 'dhm', 'plain', '+'),
-        ('stage4_1500', 'dhm', 'plain', '+'),
-        ('stage4_1500', 'plain-as-dhm', 'dhm', ''),
-        ('stage7', 'dhm', 'plain', '+'),
-        ('stage7', 'dhm', 'plain-as-dhm', '+'),
-    ],
-)
-def test_the_differences_are_those_of_the_study(setting, ours, theirs, sign):
-    rows = results.read(ROOT / f'configs/studies/map/{setting}/results.csv')
-    ours, theirs = (results.values(rows, config) for config in (ours, theirs))
-    differences = [ours[seed] - theirs[seed] for seed in range(10, 20)]
-    # Student's t of nine degrees of freedom.
-    half = 2.262 * statistics.stdev(differences) / 10**0.5
-    mean = statistics.mean(differences)
-    assert f'{mean:{sign}.2f} ± {half:.2f}' in README.read_text()
-
-
-def test_the_p_value_is_that_of_the_claims():
-    claims = (ROOT / 'configs/studies/map/claims.md').read_text()
-    (p,) = re.findall(r'^\| stage7: dhm - plain-as-dhm .* (\S+) \|$', claims, re.M)
-    assert f'(p = {p} over all claims)' in README.read_text()

@@ -242,10 +242,11 @@ def test_a_stage_is_the_protocols(stage):
         lr, weight_decay = study.grid.values()
         assert [lr, weight_decay[:2]] == [*first.grid.values()]
         assert weight_decay[2:] == [3e-3, 1e-2]
+        assert study.claims == [*CLAIMS, ('dhm', 'plain-smooth')]
     else:
         for name in ('grid', 'tuning_seeds', 'seeds'):
             assert getattr(study, name) == getattr(first, name)
-    assert study.claims == ([] if stage[:6] in ('stage8', 'stage9') else CLAIMS)
+        assert study.claims == ([] if stage[:6] in ('stage8', 'stage9') else CLAIMS)
     data = 'characters' if stage[:6] == 'stage6' else 'fmnist'
     assert [*study.configs] == [*lengths]
     one = study.seeds[0]

@@ -2,8 +2,9 @@
 """Show what several studies have found: all their claims together, and costs.
 
 The studies are files such as configs/studies/map/stage1.py, whose final runs
-compare_methods.py has trained. Holm's correction is over the claims of all of them, also
-of those whose runs are still to come. The picture has the accuracy over the cost of the
+compare_methods.py has trained. A first table has a line a setting, a second one every
+claim. Holm's correction is over the claims of all of them, also of those whose runs are
+still to come. The picture has the accuracy over the cost of the
 training, a line a method.
 """
 
@@ -48,9 +49,8 @@ def main() -> None:
                 f'{args.results}: has no row of any of these studies; compare_methods.py '
                 f'STUDY --out {args.results}/NAME trains the final runs of STUDY'
             )
-        text = tables.claims_table(
-            {name: (rows, study.claims) for name, (study, rows) in found.items()}
-        ).lstrip()
+        claimed = {name: (rows, study.claims) for name, (study, rows) in found.items()}
+        text = tables.settings_table(found) + tables.claims_table(claimed)
         lines = cost_plot.lines(list(found.values()))
     except (ValueError, OSError) as error:
         sys.exit(f'compare_studies.py: {error}')

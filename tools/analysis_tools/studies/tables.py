@@ -1,5 +1,6 @@
 """The tables of a study, from its CSV file alone."""
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 
@@ -183,44 +184,96 @@ def claims_table(studies: Mapping[str, Claimed]) -> str:
             over all claims of all of them, and counts those whose runs are still to come.
 
     Returns:
-        str: The table, after an empty line. Empty if there is no claim of which two seeds
-        are there.
+        str: The table, after an empty line, of all claims of which two seeds are there;
+        empty if there is none.
     """
-    pairs, missing = {}, []
-    for name, (rows, claims) in studies.items():
-        for claim in claims:
-            ours, theirs = (values(rows, config) for config in claim)
-            title = (f'{name}: ' if name else '') + ' - '.join(claim)
-            if len(ours.keys() & theirs.keys()) > 1:
-                pairs[title] = (ours, theirs)
-            else:
-                missing.append(title)
-    if not pairs:
-        return ''
-    p_values = [p_value(*pair) for pair in pairs.values()]
-    corrected = holm(p_values + [1.0] * len(missing))
+    corrected = corrected_p_values(studies)
     lines = []
-    for (claim, pair), p in zip(pairs.items(), corrected):
+    for (name, claim), p in corrected.items():
+        pair = [values(studies[name][0], config) for config in claim]
+        if len(pair[0].keys() & pair[1].keys()) < 2:
+            continue
         low, high = bootstrap_interval(*pair)
         better, least, most = probability_of_better(*pair)
         lines.append(
             [
-                claim,
+                (f'{name}: ' if name else '') + ' - '.join(claim),
                 _difference(*pair, with_seeds=True),
                 f'{low:+.2f} to {high:+.2f}',
                 f'{better:.2f} ({least:.2f} to {most:.2f})',
-                f'{p:.3f}' if p >= 0.001 else '< 0.001',
+                '< 0.001' if p < 0.001 else f'{p:.3f}',
             ]
         )
-    lines += [[title, *'----'] for title in missing]
     header = [
         'claimed difference',
         "mean (95% interval, Student's t)",
         '95% interval, bootstrap',
         'probability that a run is better (95% interval, bootstrap)',
-        f"p, Holm's correction over {len(lines)} claims",
+        f"p, Holm's correction over {len(corrected)} claims",
     ]
-    return '\n' + markdown_table.table(header, *lines)
+    return '\n' + markdown_table.table(header, *lines) if lines else ''
+
+
+def corrected_p_values(
+    studies: Mapping[str, Claimed],
+) -> dict[tuple[str, tuple[str, str]], float]:
+    """Correct the p-values of all claims for their number.
+
+    Args:
+        studies (Mapping[str, Claimed]): As of :func:`claims_table`.
+
+    Returns:
+        dict[tuple[str, tuple[str, str]], float]: Name of the study and claim to the
+        p-value; nan where two seeds are not there yet.
+    """
+    found = {
+        (name, tuple(claim)): p_value(*(values(rows, config) for config in claim))
+        for name, (rows, claims) in studies.items()
+        for claim in claims
+    }
+    corrected = holm([1.0 if math.isnan(p) else p for p in found.values()])
+    return {
+        claim: math.nan if math.isnan(p) else c
+        for (claim, p), c in zip(found.items(), corrected)
+    }
+
+
+def settings_table(studies: Mapping[str, tuple[Study, Sequence[dict[str, str]]]]) -> str:
+    """Lay out what several studies say, a line a setting.
+
+    Args:
+        studies (Mapping[str, tuple[Study, Sequence[dict[str, str]]]]): Name to study and
+            rows of its final runs.
+
+    Returns:
+        str: The table; the first method's accuracy in percent, mean ± standard deviation,
+        what it gains where it is trained as long as another one costs, and the claims:
+        differences with their 95% intervals, bold where p < 0.05 after Holm's correction
+        over all claims. A line for each study that has rows.
+    """
+    p_values = corrected_p_values(
+        {name: (rows, study.claims) for name, (study, rows) in studies.items()}
+    )
+    trained = {name: each for name, each in studies.items() if each[1]}
+    columns, firsts = {}, {}
+    for name, (study, _) in trained.items():
+        firsts[name] = next(iter(study.configs))
+        same = study.configs[firsts[name]]
+        longer = [other for other in study.costs if study.configs[other] == same]
+        pairs = [(other, firsts[name]) for other in longer]
+        columns |= dict.fromkeys([*pairs, *study.claims])
+    lines = []
+    for name, (study, rows) in trained.items():
+        cells = []
+        for pair in columns:
+            cell = _difference(*(values(rows, config) for config in pair))
+            told = p_values.get((name, pair), math.nan) < 0.05
+            cells.append(f'**{cell}**' if told else cell)
+        length = f'{study.iterations:,}'
+        lines.append([study.title, length, _mean(values(rows, firsts[name])), *cells])
+    main = ' or '.join(dict.fromkeys(firsts.values()))
+    differences = [' - '.join(pair) for pair in columns]
+    return markdown_table.table(['setting', 'iterations', main, *differences], *lines)
 
 
 def _difference(

@@ -1,9 +1,11 @@
 from studies import results
+from studies.study import Study
 from studies.tables import (
     calibration_table,
     claims_table,
     consistency_table,
     cost_table,
+    settings_table,
     table,
 )
 
@@ -72,8 +74,6 @@ def test_claims_table(tmp_path, versions):
     assert lines[3:] == [
         f'| dhm - plain | +1.00 ± 1.24 (3 seeds) | +0.50 to +1.50 | {better} | 0.297 |',
         f'| plain - dhm | -1.00 ± 1.24 (3 seeds) | -1.50 to -0.50 | {worse} | 0.297 |',
-        '| b - plain | - | - | - | - |',
-        '| none - dhm | - | - | - | - |',
     ]
     assert claims_table({'': (rows, claims[2:])}) == ''
 
@@ -98,6 +98,49 @@ def test_claims_of_several_studies_are_corrected_together(tmp_path, versions):
         ('short: dhm - plain', '0.074'),
         ('long: dhm - plain', '0.002'),
         ('longest: dhm - plain', '< 0.001'),
+    ]
+
+
+def test_a_claim_of_a_diverged_training_is_shown(tmp_path, versions):
+    path = tmp_path / 'results.csv'
+    for config, mains in (('plain', (90, 91)), ('dhm', (91, 'nan')), ('b', (80, 70))):
+        for seed, main in enumerate(mains):
+            row = dict(config=config, seed=seed, epochs=1, seconds=2.0, main=main)
+            results.add(path, {**row, **versions})
+    claims = [('dhm', 'plain'), ('b', 'plain')]
+    diverged, other = claims_table({'': (results.read(path), claims)}).splitlines()[3:]
+    assert diverged.startswith('| dhm - plain | +nan ± nan (2 seeds) |')
+    assert diverged.endswith('| 1.000 |')
+    # The p-value is 0.217.
+    assert other.endswith('| 0.434 |')
+
+
+def test_settings_table(tmp_path, versions):
+    studies = {}
+    names = dict(plain='plain.py', dhm='dhm.py', longer='plain.py', other='dhm.py')
+    for name, gains in (('short', (1, 1.2, 1.1)), ('long', (0.5, -0.6, 0.2))):
+        path = tmp_path / f'{name}.csv'
+        for seed, gain in enumerate(gains):
+            for config, main in (('plain', 90 + seed), ('dhm', 90 + seed + gain)):
+                row = dict(config=config, seed=seed, iterations=6, seconds=2.0, main=main)
+                results.add(path, {**row, **versions})
+        study = Study(
+            tmp_path,
+            {method: tmp_path / config for method, config in names.items()},
+            [0, 1, 2],
+            iterations=6000,
+            costs={'longer': 'dhm', 'other': 'plain'},
+            claims=[('dhm', 'plain'), ('other', 'dhm')],
+            title=f'{name} title',
+        )
+        studies[name] = (study, results.read(path))
+    studies['not begun'] = (study, [])
+    # Student's p of the first one is 0.0027; over six claims it is 0.016.
+    assert settings_table(studies).splitlines() == [
+        '| setting | iterations | plain | longer - plain | dhm - plain | other - dhm |',
+        '| --- | --- | --- | --- | --- | --- |',
+        '| short title | 6,000 | 91.00 ± 1.00 | - | **+1.10 ± 0.25** | - |',
+        '| long title | 6,000 | 91.00 ± 1.00 | - | +0.03 ± 1.41 | - |',
     ]
 
 
