@@ -178,11 +178,11 @@ def test_what_the_protocol_says_of_the_hours():
             for row in results.read(STUDIES / name / f'{kind}.csv')
         ]
         hours.append(sum(float(row['seconds']) for row in rows) / 3600)
-    page = ' '.join((ROOT / 'docs/study.md').read_text().split())
     first, short, wrong = (f'{each:.1f}' for each in hours)
+    text = ' '.join((ROOT / 'docs/study.md').read_text().split())
     assert (
-        f'{first} hours for stage 1, {short} for `stage4_1500.py` and {wrong} for' in text
-    )
+        f'{first} hours for stage 1, {short} for `stage4_1500.py` and {wrong} for stage 7'
+    ) in text
 
 
 def test_what_stage_1_says_of_calibration():
