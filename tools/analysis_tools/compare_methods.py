@@ -20,7 +20,7 @@ from mmengine.registry import init_default_scope
 from arguments import positive
 from dhm_plugin.checkpoints import written_at_once
 from studies import results, tables
-from studies.choice import freeze, frozen
+from studies.choice import check_frozen, freeze, frozen
 from studies.plot import plot
 from studies.run import check, jobs_at_once, train
 from studies.study import Point, Study, is_study, read_study
@@ -109,9 +109,18 @@ def study_of(args: argparse.Namespace) -> Study:
 
 def tune(study: Study, args: argparse.Namespace) -> None:
     """Train what the choice is made of, and freeze it."""
-    csv = args.out / 'tuning.csv'
+    csv, choice = (args.out / name for name in ('tuning.csv', 'choice.json'))
+    finals = args.out / 'results.csv'
+    if choice.is_file():
+        check_frozen(choice, study)
+    elif results.read(finals):
+        raise ValueError(
+            f'{finals}: has final runs, but there is no {choice.name}: the test images '
+            'have been read, and what is chosen now would not be blind to them; restore '
+            f'{choice.name}, or tune in another --out'
+        )
     train(study.tunings(), args.jobs, csv)
-    freeze(args.out / 'choice.json', study, results.read(csv))
+    freeze(choice, study, results.read(csv))
 
 
 def choice_of(study: Study, args: argparse.Namespace) -> dict[str, Point]:
@@ -138,11 +147,11 @@ def main() -> None:
             print(tables.tuning_table(study, results.read(args.out / 'tuning.csv')))
             print(f'The choice is frozen: {args.out / "choice.json"}')
             return
+        if args.study:
+            study.check_seeds(results.read(csv), csv)
         if not args.no_train:
             train(study.finals(choice_of(study, args)), args.jobs, csv)
         rows = results.read(csv)
-        if args.study:
-            study.check_seeds(rows, csv)
     except (RuntimeError, ValueError, OSError) as error:
         sys.exit(f'compare_methods.py: {error}')
     names = [*study.configs]

@@ -100,6 +100,13 @@ def test_tunes_freezes_and_then_reads_the_test_images(
     assert ' seed 0: ' not in inline(*command, '--tune')
     assert (out / 'choice.json').read_text() == choice
 
+    # The frozen choice is of other claims; nothing is trained to find that out.
+    study.write_text(STUDY.replace("claims = [['dhm', 'plain'],", 'claims = ['))
+    for option in ((), ('--tune',)):
+        text = inline(*command, *option, code=1)
+        assert "claims.0: it has ['dhm', 'plain'], asked is ['dhm', 'longer']" in text
+    study.write_text(STUDY)
+
     write_test_images(tmp_path / 'images')
     text = inline(*command)
     rows = results.read(out / 'results.csv')
@@ -135,6 +142,18 @@ def test_tunes_freezes_and_then_reads_the_test_images(
     text = inline(TEMPERATURE, study, '--out', out, code=1)
     assert 'its row in results.csv 0.001: it is another network' in text
     kept.rename(out / 'results.csv')
+
+    # Nothing is chosen any more.
+    (out / 'choice.json').unlink()
+    text = inline(*command, '--tune', code=1)
+    assert f'{out / "results.csv"}: has final runs, but there is no choice.json' in text
+    (out / 'choice.json').write_text(choice)
+    # Seeds that are not listed are found before others are trained.
+    study.write_text(STUDY.replace('seeds = [1, 2]', 'seeds = [1, 3]'))
+    text = inline(*command, code=1)
+    assert 'results.csv: has rows of the seeds [2], which the study does not' in text
+    assert ' seed 3: ' not in text
+    study.write_text(STUDY)
 
     # Another grid, a choice that is not the rows', another config.
     study.write_text(STUDY.replace('[1e-9, 0.05]', '[1e-9, 0.05, 0.1]'))

@@ -50,15 +50,42 @@ def frozen(path: Path, study: Study, rows: Sequence[dict[str, str]]) -> dict[str
             f'{path}: is missing; before the final runs the tuning must be done and its '
             'choice be frozen: run with --tune'
         )
-    choice = json.loads(path.read_text())
-    if differing := differences(choice['from'], study.content):
-        raise ValueError(
-            f'{path}: was chosen from another study:\n{differing}\nGive the study that '
-            'it was chosen from, or another --out, and tune there'
-        )
+    choice = check_frozen(path, study)
     if differing := differences(choice['chosen'], study.choose(rows)):
         raise ValueError(
             f'{path}: is not what the rows of tuning.csv choose:\n{differing}\nOne of '
             'the two files was changed'
         )
     return choice['chosen']
+
+
+def check_frozen(path: Path, study: Study) -> dict:
+    """Check that a frozen choice is of this study.
+
+    Args:
+        path (Path): The JSON file, which is there.
+        study (Study): The study.
+
+    Returns:
+        dict: What is in the file: ``chosen``, and ``from`` what.
+
+    Raises:
+        ValueError: If it is of another study, or the file is damaged.
+    """
+    try:
+        choice = json.loads(path.read_text())
+        there = choice['from']
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f'{path}: is no frozen choice ({error}); restore the file, or tune in '
+            'another --out'
+        ) from error
+    # Those of the first version do not say which seeds and claims are to come.
+    later = {'seeds', 'claims'} - there.keys()
+    asked = {key: value for key, value in study.content.items() if key not in later}
+    if differing := differences(there, asked):
+        raise ValueError(
+            f'{path}: was chosen from another study:\n{differing}\nGive the study that '
+            'it was chosen from, or another --out, and tune there'
+        )
+    return choice

@@ -70,7 +70,7 @@ class Study:
 
     @property
     def content(self) -> dict:
-        """What the tuning depends on, as plain data: all but the final seeds.
+        """What is decided before the test images are read, as plain data.
 
         Returns:
             dict: The files of the configs by their names alone.
@@ -82,6 +82,8 @@ class Study:
             'iterations': self.iterations,
             'grid': {name: list(points) for name, points in self.grid.items()},
             'tuning_seeds': list(self.tuning_seeds),
+            'seeds': list(self.seeds),
+            'claims': [list(pair) for pair in self.claims],
         }
         # A choice that was frozen without them stays what it is.
         return content | ({'lengths': dict(self.lengths)} if self.lengths else {})
@@ -97,7 +99,12 @@ class Study:
 
         Returns:
             list[Training]: Every method with every point of the grid and every seed.
+
+        Raises:
+            ValueError: If the validation images of a config are its test images.
         """
+        for config in dict.fromkeys(self.configs.values()):
+            Training(config, 0, self.folder, self.options).check_held_out()
         lengths = self._lengths()
         folder = self.folder / 'tuning'
         return [

@@ -151,6 +151,24 @@ class Training:
             cfg.default_hooks.logger.interval = self.consistency
         return cfg
 
+    def check_held_out(self) -> None:
+        """Check that the validation images are not the test images.
+
+        Raises:
+            ValueError: If they are.
+        """
+        cfg = self.settings()
+        validation, test = (
+            {key: value for key, value in loader.dataset.items() if key != 'pipeline'}
+            for loader in (cfg.val_dataloader, cfg.test_dataloader)
+        )
+        if validation == test:
+            raise ValueError(
+                f'{self.config}: val_dataloader and test_dataloader read the same '
+                'images; what is tuned must not see the test images: hold training '
+                'images out for val_dataloader, as configs/studies/map/base.py does'
+            )
+
     @property
     def length(self) -> int:
         """Epochs, or iterations where the config counts these."""
@@ -159,9 +177,7 @@ class Training:
 
     def step_flops(self) -> float:
         """Count the FLOPs of one iteration, as :func:`complexity.training_flops` does."""
-        cfg = self.settings()
-        images = cfg.train_dataloader.batch_size
-        return images * training_flops(cfg, image_shape(cfg))
+        return _step_flops(self.settings())
 
     def prepare(self) -> Path:
         """Write the whole config of this training, or check the one that is there.
@@ -244,7 +260,7 @@ class Training:
         Raises:
             ValueError: If the log has no top-1 accuracy.
         """
-        curves, cfg = read(self.work_dir), self.settings()
+        curves, cfg = read(self.work_dir), load_config(self.config_file)
         if 'accuracy/top1' not in curves:
             raise ValueError(
                 f'{self.config}: validates no accuracy/top1; set '
@@ -253,7 +269,7 @@ class Training:
         length, accuracy = curves['accuracy/top1'][-1]
         cost = {'epochs': length}
         if 'max_iters' in cfg.train_cfg:
-            cost = {'iterations': length, 'flops': round(self.step_flops() * length)}
+            cost = {'iterations': length, 'flops': round(_step_flops(cfg) * length)}
         numbers = {'main': accuracy}
         for key, points in curves.items():
             if key.startswith('branch/') and key != 'branch/main_top1':
@@ -288,8 +304,13 @@ class Training:
             'mmpretrain': mmpretrain.__version__,
             'mmengine': mmengine.__version__,
             'torch': torch.__version__,
-            'settings': json.dumps(settings_of(self.settings())),
+            # Of the file that was trained: the config may have been edited since.
+            'settings': json.dumps(settings_of(load_config(self.config_file))),
         }
+
+
+def _step_flops(cfg: Config) -> float:
+    return cfg.train_dataloader.batch_size * training_flops(cfg, image_shape(cfg))
 
 
 @functools.cache

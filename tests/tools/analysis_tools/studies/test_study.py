@@ -88,11 +88,35 @@ def test_the_choice_is_written_once(study, tmp_path):
     with pytest.raises(ValueError, match=r'not what the rows of tuning\.csv choose'):
         freeze(path, study, other)
     assert path.read_text() == text
+    for key, value, said in (
+        ('iterations', 7, 'iterations: it has 7, asked is 0'),
+        ('seeds', [5, 6], r'seeds: it has \[5, 6\], asked is \[5\]'),
+        ('claims', [['dhm', 'plain']], "claims.0: it has \\['dhm', 'plain'\\], asked"),
+    ):
+        content = json.loads(text)
+        content['from'][key] = value
+        path.write_text(json.dumps(content))
+        with pytest.raises(ValueError, match=said):
+            frozen(path, study, rows)
+    # As choices of the first version, which do not say these two.
     content = json.loads(text)
-    content['from']['iterations'] = 7
+    for key in ('seeds', 'claims'):
+        del content['from'][key]
     path.write_text(json.dumps(content))
-    with pytest.raises(ValueError, match='iterations: it has 7, asked is 0'):
-        frozen(path, study, rows)
+    assert frozen(path, study, rows) == study.choose(rows)
+    for damaged in ('', '[]', '{}', '{"from": 1'):
+        path.write_text(damaged)
+        with pytest.raises(ValueError, match=r'choice\.json: is no frozen choice'):
+            frozen(path, study, rows)
+
+
+def test_what_is_tuned_must_not_see_the_test_images(tmp_path):
+    plain = ROOT / 'configs/plain/resnet20_1xb64_digits.py'
+    configs = {'plain': MAP / 'resnet8_1xb64_fmnist.py', 'digits': plain}
+    study = Study(tmp_path, configs, [5], grid={LR: [0.1]}, tuning_seeds=[0])
+    message = r'digits\.py: val_dataloader and test_dataloader read the same images'
+    with pytest.raises(ValueError, match=message):
+        study.tunings()
 
 
 def test_the_first_stage_is_the_protocols():

@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 import torch
@@ -119,3 +120,27 @@ def test_a_plain_config_with_side_branches_starts_from_the_plain_weights(tmp_pat
     plain = MODELS.build(trainings[0].settings().model)
     plain.load_state_dict(read_state_dict(path)[0])
     assert trainings[1].step_flops() > trainings[0].step_flops()
+
+
+def test_a_row_says_what_was_trained_whatever_became_of_the_config(tmp_path):
+    config = tmp_path / 'edited.py'
+    text = f"_base_ = '{MAP}'\noptim_wrapper = dict(optimizer=dict(lr=0.1))\n"
+    config.write_text(text)
+    training = Training(config, 0, tmp_path / 'out', iterations=10)
+    training.prepare()
+    log = training.work_dir / 'date/vis_data/scalars.json'
+    log.parent.mkdir(parents=True)
+    rows = [dict(loss=1.0, time_mean=0.5, step=10), {'accuracy/top1': 50.0, 'step': 10}]
+    log.write_text('\n'.join(map(json.dumps, rows)))
+    unchanged = training.result()
+    # The time of its last change tells that it has changed.
+    config.write_text(text.replace('lr=0.1', 'lr=77.0'))
+    os.utime(config, ns=(0, 0))
+    row = training.result()
+    assert row == unchanged
+    assert json.loads(row['settings'])['optim_wrapper']['optimizer']['lr'] == 0.1
+    assert (row['main'], row['seconds'], row['iterations']) == (50.0, 5.0, 10)
+    asked = training.settings().optim_wrapper.optimizer.lr
+    assert asked == 77.0
+    with pytest.raises(ValueError, match=r'optimizer\.lr: it has 0\.1, asked is 77\.0'):
+        training.check([{**row, 'seed': '0'}])
