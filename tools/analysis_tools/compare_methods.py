@@ -20,10 +20,10 @@ from mmengine.registry import init_default_scope
 from arguments import positive
 from dhm_plugin.checkpoints import written_at_once
 from studies import results, tables
-from studies.choice import check_frozen, freeze, frozen
+from studies.choice import check_frozen, chosen_finals, freeze
 from studies.plot import plot
-from studies.run import check, jobs_at_once, train
-from studies.study import Point, Study, is_study, read_study
+from studies.run import jobs_at_once, train
+from studies.study import Study, is_study, read_study
 
 
 def parse_args() -> argparse.Namespace:
@@ -123,17 +123,6 @@ def tune(study: Study, args: argparse.Namespace) -> None:
     freeze(choice, study, results.read(csv))
 
 
-def choice_of(study: Study, args: argparse.Namespace) -> dict[str, Point]:
-    """Read the frozen choice; configs that are listed have nothing to choose."""
-    if not study.grid:
-        return {name: {} for name in study.configs}
-    csv = args.out / 'tuning.csv'
-    rows = results.read(csv)
-    chosen = frozen(args.out / 'choice.json', study, rows)
-    check(study.tunings(), rows, csv)
-    return chosen
-
-
 def main() -> None:
     """Train, then show."""
     args = parse_args()
@@ -150,7 +139,7 @@ def main() -> None:
         if args.study:
             study.check_seeds(results.read(csv), csv)
         if not args.no_train:
-            train(study.finals(choice_of(study, args)), args.jobs, csv)
+            train(chosen_finals(study), args.jobs, csv)
         rows = results.read(csv)
     except (RuntimeError, ValueError, OSError) as error:
         sys.exit(f'compare_methods.py: {error}')

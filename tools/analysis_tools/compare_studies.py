@@ -14,6 +14,8 @@ from pathlib import Path
 
 from dhm_plugin.checkpoints import written_at_once
 from studies import cost_plot, results, tables
+from studies.choice import chosen_finals
+from studies.run import check
 from studies.study import read_study
 
 
@@ -25,7 +27,8 @@ def parse_args() -> argparse.Namespace:
         '--results',
         type=Path,
         required=True,
-        help='folder that has results.csv of stage1.py in stage1',
+        help='folder that has results.csv, tuning.csv and choice.json of stage1.py in '
+        'stage1',
     )
     parser.add_argument(
         '--out', type=Path, required=True, help='folder of claims.md and costs.png'
@@ -39,10 +42,17 @@ def main() -> None:
     try:
         found = {}
         for path in args.studies:
+            if path.stem in found:
+                raise ValueError(
+                    f'{path}: two studies are named {path.stem}; their file names must '
+                    'differ, for their claims are corrected together'
+                )
             folder = args.results / path.stem
-            rows = results.read(folder / 'results.csv')
-            study = read_study(path, folder)
-            study.check_seeds(rows, folder / 'results.csv')
+            csv = folder / 'results.csv'
+            study, rows = read_study(path, folder), results.read(csv)
+            study.check_seeds(rows, csv)
+            if rows:
+                check(chosen_finals(study), rows, csv)
             found[path.stem] = (study, rows)
         if not any(rows for _, rows in found.values()):
             raise ValueError(

@@ -25,8 +25,8 @@ from dhm_plugin.checkpoints import written_at_once
 from dhm_plugin.checkpoints.export.trained import load_trained
 from progress import track
 from studies import results, tables
-from studies.choice import frozen
-from studies.study import Study, read_study
+from studies.choice import chosen_finals
+from studies.study import read_study
 from studies.training import Training
 
 # Temperatures that are tried.
@@ -123,16 +123,6 @@ def row_of(training: Training, row: dict[str, str]) -> dict:
     return {'config': training.name, 'seed': training.seed, **numbers}
 
 
-def with_checkpoint(study: Study, folder: Path) -> list[Training]:
-    """List the final trainings whose last checkpoint is there."""
-    chosen = frozen(folder / 'choice.json', study, results.read(folder / 'tuning.csv'))
-    return [
-        training
-        for training in study.finals(chosen)
-        if training.last_checkpoint.is_file()
-    ]
-
-
 def main() -> None:
     """Measure what is not measured yet, then show all."""
     args = parse_args()
@@ -143,8 +133,9 @@ def main() -> None:
         left = rows.keys() - results.by_run(results.read(csv)).keys()
         trainings = [
             training
-            for training in with_checkpoint(study, args.out)
+            for training in chosen_finals(study)
             if (training.name, training.seed) in left
+            and training.last_checkpoint.is_file()
         ]
         for training in track(
             trainings, 'temperature', lambda t: f'{t.name}, seed {t.seed}'

@@ -6,8 +6,11 @@ from pathlib import Path
 
 from dhm_plugin.checkpoints.files import written_at_once
 
+from . import results
+from .run import check
 from .settings import differences
 from .study import Point, Study
+from .training import Training
 
 
 def freeze(path: Path, study: Study, rows: Sequence[dict[str, str]]) -> None:
@@ -57,6 +60,28 @@ def frozen(path: Path, study: Study, rows: Sequence[dict[str, str]]) -> dict[str
             'the two files was changed'
         )
     return choice['chosen']
+
+
+def chosen_finals(study: Study) -> list[Training]:
+    """Give the final runs, as the tuning in the study's folder has chosen them.
+
+    Args:
+        study (Study): The study; one without a grid has nothing to choose.
+
+    Returns:
+        list[Training]: Of :meth:`Study.finals`.
+
+    Raises:
+        ValueError: As of :func:`frozen`, or if a row of the tuning was trained with other
+            settings.
+    """
+    if not study.grid:
+        return study.finals({name: {} for name in study.configs})
+    csv = study.folder / 'tuning.csv'
+    rows = results.read(csv)
+    chosen = frozen(study.folder / 'choice.json', study, rows)
+    check(study.tunings(), rows, csv)
+    return study.finals(chosen)
 
 
 def check_frozen(path: Path, study: Study) -> dict:

@@ -41,19 +41,25 @@ def lines(
         ValueError: If two runs of one panel, method, cost and seed differ.
     """
     panels = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
+    settings = {}
     for study, rows in studies:
         names = {}
         for method, config in study.configs.items():
             name = names.setdefault(config, method)
             flops = values(rows, method, 'flops')
+            of_method = {r.get('settings') for r in rows if r['config'] == method}
             for seed, accuracy in values(rows, method).items():
+                point = (study.title, name, flops[seed])
                 by_seed = panels[study.title][name][flops[seed]]
-                if by_seed.setdefault(seed, accuracy) != accuracy:
+                if (
+                    by_seed.setdefault(seed, accuracy) != accuracy
+                    or settings.setdefault(point, of_method) != of_method
+                ):
                     raise ValueError(
                         f'{method}, seed {seed}: two studies with the title '
-                        f'{study.title!r} have different accuracies of it; give studies '
-                        'of different settings different titles, and train a run that '
-                        'two studies share once'
+                        f'{study.title!r} have different settings or accuracies of it; '
+                        'give studies of different settings different titles, and train '
+                        'a run that two studies share once'
                     )
     return panels
 

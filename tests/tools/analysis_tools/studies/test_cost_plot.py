@@ -51,9 +51,13 @@ def test_runs_of_two_settings_do_not_share_a_panel(studies):
     again = (study('few', plain=PLAIN), rows_of('plain', 1e12, 80))
     assert lines([*studies, again]) == lines(studies)
     other = (study('few', plain=PLAIN), rows_of('plain', 1e12, 80.5))
-    message = "plain, seed 0: two studies with the title 'few' have different accuracies"
+    message = "plain, seed 0: two studies with the title 'few' have different settings or"
     with pytest.raises(ValueError, match=message):
         lines([*studies, other])
+    # Other seeds of another learning rate.
+    rows = [dict(row, seed='7', settings='{}') for row in rows_of('plain', 1e12, 80)]
+    with pytest.raises(ValueError, match=message.replace('seed 0', 'seed 7')):
+        lines([*studies, (study('few', plain=PLAIN), rows)])
 
 
 def test_plot(studies, tmp_path):
