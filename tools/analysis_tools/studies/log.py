@@ -64,6 +64,7 @@ def last_step(work_dir: Path) -> int:
         checkpoint.
     """
     path = work_dir / 'last_checkpoint'
-    name = path.read_text() if path.is_file() else ''
+    # A power cut may leave it with anything.
+    name = path.read_text(errors='replace') if path.is_file() else ''
     match = re.search(r'(?:epoch|iter)_(\d+)\.pth$', name)
     return int(match[1]) if match else 0

@@ -10,8 +10,8 @@ from dhm_plugin.folder_lock import folder_lock
 from progress import Progress, human_time
 
 from . import results
-from .log import last_step
 from .training import Training, initial_weights
+from .work import Work
 from .worker import train as train_one
 from .worker import workers
 
@@ -82,10 +82,9 @@ def _run(
     csv: Path,
 ) -> None:
     """Run what is left of the trainings, and show how far it is."""
-    before = sum(last_step(t.work_dir) for t in left)
-    total = max(1, sum(t.length for t in left) - before)
+    work = Work(left)
     queue, running, failure = [*left], {}, None
-    with Progress('training', total) as progress, workers(jobs) as pool:
+    with Progress('training', work.total) as progress, workers(jobs) as pool:
         while running or (queue and not failure):
             # No more than run at once: what waits in a pool is started whatever fails.
             while queue and len(running) < jobs and not failure:
@@ -95,11 +94,13 @@ def _run(
             ended, _ = wait(running, 0.5, FIRST_COMPLETED)
             names = [f'{t.name}, seed {t.seed}' for t in running.values()]
             progress.update(
-                max(0, sum(last_step(t.work_dir) for t in left) - before),
-                names[0] if len(names) == 1 else f'{len(names)} at once',
+                work.done([*running.values()]),
+                f'{len(trainings) - len(queue) - len(running)} of {len(trainings)} done, '
+                + (names[0] if len(names) == 1 else f'{len(names)} at once'),
             )
             for future in [each for each in running if each in ended]:
                 training = running.pop(future)
+                work.end(training)
                 number = len(trainings) - len(queue) - len(running)
                 what = (
                     f'[{number}/{len(trainings)}] {training.name}, seed {training.seed}'

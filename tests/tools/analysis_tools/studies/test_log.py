@@ -60,9 +60,12 @@ def test_names_the_folder_without_a_log(tmp_path):
         ('/gone/best_5.pth', 0),
         ('/gone/iter_5.pth', 5),
         (None, 0),
+        # What a power cut may leave.
+        (b'\xff\0', 0),
     ],
 )
 def test_last_step(text, step, tmp_path):
     if text is not None:
-        (tmp_path / 'last_checkpoint').write_text(text)
+        text = text if isinstance(text, bytes) else text.encode()
+        (tmp_path / 'last_checkpoint').write_bytes(text)
     assert last_step(tmp_path) == step
