@@ -77,19 +77,24 @@ def parse_args() -> argparse.Namespace:
         'they were trained with',
     )
     args = parser.parse_args()
-    if args.no_train and (args.cfg_options or args.consistency):
+    if args.no_train and (args.cfg_options or args.consistency or args.seeds):
         parser.error('--no-train shows rows as they are: it takes no settings')
     names = [config.stem for config in args.configs]
     if len(set(names)) < len(names):
         parser.error(f'{", ".join(names)}: the file names of configs must differ')
     try:
-        args.study = len(names) == 1 and is_study(args.configs[0])
+        studies = [config for config in args.configs if is_study(config)]
     except OSError as error:
         parser.error(str(error))
+    if studies and len(names) > 1:
+        parser.error(f'{studies[0]}: is the file of a study; give it alone')
+    args.study = bool(studies)
     if args.study and (args.cfg_options or args.seeds):
         parser.error(f'{args.configs[0]}: this study says its options and seeds itself')
     if args.tune and (args.no_train or not args.study):
         parser.error('--tune needs the file of a study, and trains')
+    if args.tune and args.consistency:
+        parser.error('--consistency measures the final runs: leave out --tune')
     return args
 
 

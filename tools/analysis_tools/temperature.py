@@ -23,6 +23,7 @@ from torch import nn
 from dhm_plugin import Calibration
 from dhm_plugin.checkpoints import written_at_once
 from dhm_plugin.checkpoints.export.trained import load_trained
+from dhm_plugin.folder_lock import folder_lock
 from progress import track
 from studies import results, tables
 from studies.choice import chosen_finals
@@ -31,6 +32,8 @@ from studies.training import Training
 
 # Temperatures that are tried.
 BOUNDS = (0.05, 20.0)
+# The likelihood without a temperature, which tells one network from another.
+UNSCALED = 'unscaled_nll_main'
 
 # Logarithms of the class probabilities (N, classes), and the labels (N,).
 Predictions = tuple[torch.Tensor, torch.Tensor]
@@ -120,28 +123,42 @@ def row_of(training: Training, row: dict[str, str]) -> dict:
     numbers = measure(scaled(of_test[0], temperature), of_test[1])
     numbers = {'temperature': temperature, **numbers}
     numbers = {name: round(value, 4) for name, value in numbers.items()}
-    return {'config': training.name, 'seed': training.seed, **numbers}
+    unscaled = {UNSCALED: row['nll_main']}
+    return {'config': training.name, 'seed': training.seed, **unscaled, **numbers}
+
+
+def measure_all(folder: Path, finals: list[Training]) -> None:
+    """Measure what has been trained, and is not measured yet."""
+    csv = folder / 'temperature.csv'
+    rows = results.by_run(results.read(folder / 'results.csv'))
+    measured = results.by_run(results.read(csv))
+    for (name, seed), row in measured.items():
+        there = rows.get((name, seed), {}).get('nll_main')
+        # Rows of the first version do not say it.
+        if (row.get(UNSCALED) or there) != there:
+            raise ValueError(
+                f'{csv}: {name}, seed {seed}, was measured of another network than its '
+                'row in results.csv; remove the file'
+            )
+    trainings = [
+        training
+        for training in finals
+        if (training.name, training.seed) in rows.keys() - measured.keys()
+        and training.last_checkpoint.is_file()
+    ]
+    for training in track(trainings, 'temperature', lambda t: f'{t.name}, seed {t.seed}'):
+        results.add(csv, row_of(training, rows[training.name, training.seed]))
 
 
 def main() -> None:
     """Measure what is not measured yet, then show all."""
     args = parse_args()
-    csv = args.out / 'temperature.csv'
     try:
         study = read_study(args.study, args.out.resolve())
-        rows = results.by_run(results.read(args.out / 'results.csv'))
-        left = rows.keys() - results.by_run(results.read(csv)).keys()
-        trainings = [
-            training
-            for training in chosen_finals(study)
-            if (training.name, training.seed) in left
-            and training.last_checkpoint.is_file()
-        ]
-        for training in track(
-            trainings, 'temperature', lambda t: f'{t.name}, seed {t.seed}'
-        ):
-            results.add(csv, row_of(training, rows[training.name, training.seed]))
-        measured = results.read(csv)
+        finals = chosen_finals(study)
+        with folder_lock(study.folder):
+            measure_all(study.folder, finals)
+        measured = results.read(study.folder / 'temperature.csv')
         if not measured:
             raise ValueError(
                 f'{args.out}: has no network; compare_methods.py {args.study} --out '

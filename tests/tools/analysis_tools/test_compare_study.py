@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from locks import process_in
 from paths import ROOT
 from studies import results
 
@@ -134,6 +135,15 @@ def test_tunes_freezes_and_then_reads_the_test_images(
     assert '| longer | ' in text
     scaled = out / 'temperature.csv'
     assert results.by_run(results.read(scaled)).keys() == results.by_run(rows).keys()
+    # Rows that are gone, or are those of another network by now.
+    whole = scaled.read_text()
+    scaled.write_text(whole.replace(rows[0]['nll_main'], '7.0'))
+    text = inline(TEMPERATURE, study, '--out', out, code=1)
+    assert 'seed 1, was measured of another network than its row in results.csv' in text
+    scaled.write_text(whole)
+    with process_in(out) as other:
+        text = inline(TEMPERATURE, study, '--out', out, code=1)
+    assert f'temperature.py: {out}: in use by process {other} on ' in text
     # A checkpoint of another network than the rows'.
     scaled.unlink()
     kept = (out / 'results.csv').rename(out / 'kept.csv')
@@ -181,5 +191,12 @@ def test_refuses_options_that_the_study_says(inline, study, tmp_path):
         text = inline(COMPARE, study, '--out', tmp_path / 'out', *option, code=2)
         assert f'{study}: this study says its options and seeds itself' in text
     plain = ROOT / 'configs/plain/resnet20_1xb64_digits.py'
-    text = inline(COMPARE, plain, '--out', tmp_path / 'out', '--tune', code=2)
-    assert '--tune needs the file of a study' in text
+    for configs, message in (
+        ((plain, '--tune'), '--tune needs the file of a study'),
+        ((study, '--tune', '--consistency', 2), 'measures the final runs: leave out'),
+        ((plain, study), f'{study}: is the file of a study; give it alone'),
+        ((plain, '--no-train', '--seeds', 2), '--no-train shows rows as they are'),
+    ):
+        text = inline(COMPARE, *configs, '--out', tmp_path / 'out', code=2)
+        assert message in text
+    assert not (tmp_path / 'out').exists()

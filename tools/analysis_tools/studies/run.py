@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from dhm_plugin.checkpoints import remove_unfinished
 from dhm_plugin.folder_lock import folder_lock
 from progress import Progress, human_time
 
@@ -54,14 +55,18 @@ def train(trainings: list[Training], jobs: int, csv: Path) -> None:
         ValueError: If the main branches of the configs differ, or a training was done or
             begun with other settings.
     """
+    # What is refused leaves nothing behind.
     check(trainings, results.read(csv), csv)
     with folder_lock(csv.parent):
+        remove_unfinished(csv.parent, '*')
         _train(trainings, jobs, csv)
 
 
 def _train(trainings: list[Training], jobs: int, csv: Path) -> None:
     """Run what is left, when no other study does."""
-    done = results.by_run(results.read(csv))
+    rows = results.read(csv)
+    check(trainings, rows, csv)
+    done = results.by_run(rows)
     left = [t for t in trainings if (t.name, t.seed) not in done]
     starts = {}
     for seed in sorted({t.seed for t in left}):
@@ -89,7 +94,11 @@ def _run(
             # No more than run at once: what waits in a pool is started whatever fails.
             while queue and len(running) < jobs and not failure:
                 training = queue.pop(0)
-                command = training.command(starts[training.seed])
+                try:
+                    command = training.command(starts[training.seed])
+                except Exception as error:  # the rows of those that run are still written
+                    failure = error
+                    break
                 running[pool.submit(train_one, *command)] = training
             ended, _ = wait(running, 0.5, FIRST_COMPLETED)
             names = [f'{t.name}, seed {t.seed}' for t in running.values()]
@@ -107,13 +116,16 @@ def _run(
                 )
                 try:
                     row = _row(future, training)
+                    results.add(csv, row)
                 except Exception as error:
+                    # The first one is raised at the end.
+                    print(f'{what}: failed' + (f':\n{error}' if failure else ''))
                     failure = failure or error
                     if running:
-                        print(f'{what}: failed; waiting for {len(running)} more')
+                        print(f'Waiting for {len(running)} more')
                     continue
-                results.add(csv, row)
-                remaining = progress.left() if running or queue else None
+                more = running or (queue and not failure)
+                remaining = progress.left() if more else None
                 print(
                     f'{what}: {row["main"]:.2f} % in {human_time(row["seconds"])}'
                     + (f'; about {human_time(remaining)} left' if remaining else ''),
@@ -130,5 +142,6 @@ def _row(future: Future, training: Training) -> dict:
     except FloatingPointError as error:
         if training.on_test:
             raise RuntimeError(str(error)) from error
+        print(error)
         return training.diverged()
     return training.result()

@@ -91,8 +91,7 @@ class Study:
     @property
     def points(self) -> list[Point]:
         """All combinations of the grid's values, the first name's outermost."""
-        products = itertools.product(*self.grid.values())
-        return [dict(zip(self.grid, product)) for product in products]
+        return _points(self.grid)
 
     def tunings(self) -> list[Training]:
         """Give the trainings that the choice is made of, on the validation images.
@@ -226,6 +225,10 @@ class Study:
             iterations=lengths[method],
             on_test=self.on_test and not tuning,
         )
+
+
+def _points(grid: Mapping[str, Sequence]) -> list[Point]:
+    return [dict(zip(grid, values)) for values in itertools.product(*grid.values())]
 
 
 def tuning_name(method: str, point: Point) -> str:
@@ -373,4 +376,12 @@ def _check(path: Path, found: dict) -> None:
             raise ValueError(
                 f'{path}: grid[{name!r}]={points!r}; it must be a list of values, none '
                 'twice'
+            )
+    points = _points(found['grid'])
+    names = [tuning_name(method, point) for method in methods for point in points]
+    for number, name in enumerate(names):
+        if '/' in name or name in names[:number]:
+            raise ValueError(
+                f'{path}: methods and grid name rows and folders, such as {name!r}; '
+                'all names must differ, and have no slash'
             )

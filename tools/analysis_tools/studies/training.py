@@ -40,6 +40,8 @@ SECONDS = dict(
 )
 # Iterations between two checkpoints, where epochs are not counted.
 CHECKPOINTS = 500
+# Schedulers that a study of iterations may have.
+STRETCHED = 'ConstantLR', 'CosineAnnealingLR', 'LinearLR', 'MultiStepLR', 'PolyLR'
 
 
 @dataclass(frozen=True)
@@ -326,7 +328,8 @@ def stretch(cfg: Config, iterations: int) -> None:
         iterations (int): The new length.
 
     Raises:
-        ValueError: If the config counts epochs.
+        ValueError: If the config counts epochs, or has a scheduler of another type than
+            ``STRETCHED``.
     """
     schedulers = cfg.get('param_scheduler') or []
     by_epoch = [scheduler.get('by_epoch', True) for scheduler in schedulers]
@@ -335,11 +338,19 @@ def stretch(cfg: Config, iterations: int) -> None:
             f'{cfg.filename}: counts epochs; a study that says the iterations needs '
             'train_cfg with max_iters, and by_epoch=False in each param_scheduler'
         )
+    ratio = iterations / cfg.train_cfg.max_iters
     for scheduler in schedulers:
-        for key in ('begin', 'end', 'T_max'):
-            if scheduler.get(key):
-                ratio = scheduler[key] / cfg.train_cfg.max_iters
-                scheduler[key] = round(ratio * iterations)
+        kind = getattr(scheduler.type, '__name__', scheduler.type)
+        if kind not in STRETCHED:
+            raise ValueError(
+                f'{cfg.filename}: param_scheduler has a {kind}; which of its settings '
+                f'count iterations is not known; take one of {", ".join(STRETCHED)}'
+            )
+        for key in ('begin', 'end', 'T_max', 'milestones'):
+            if isinstance(scheduler.get(key), int):
+                scheduler[key] = round(scheduler[key] * ratio)
+            elif scheduler.get(key):
+                scheduler[key] = [round(step * ratio) for step in scheduler[key]]
     cfg.train_cfg.update(max_iters=iterations, val_interval=iterations)
 
 

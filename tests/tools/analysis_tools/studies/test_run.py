@@ -51,4 +51,38 @@ def test_after_a_failure_no_training_is_started(tmp_path, monkeypatch, capsys):
     time.sleep(0.5)
     assert {path.name for path in tmp_path.glob('started*')} == {'started0', 'started1'}
     assert [row['seed'] for row in results.read(csv)] == ['1']
-    assert '[1/8] plain, seed 0: failed; waiting for 1 more' in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert '[1/8] plain, seed 0: failed\nWaiting for 1 more\n' in text
+    assert ' left' not in text
+
+
+@dataclass(frozen=True)
+class Edited(Quick):
+    """Its config is found changed when the third seed is to begin."""
+
+    def command(self, start):
+        if self.seed == 3:
+            raise ValueError('begun with other settings')
+        return super().command(start)
+
+
+def fails_late(folder, seed):
+    time.sleep(0.1 if seed == 1 else 0.3)
+    if seed == 2:
+        raise RuntimeError('seed 2 failed')
+
+
+def test_rows_of_those_that_run_are_written_whatever_fails(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(run, 'workers', ThreadPoolExecutor)
+    monkeypatch.setattr(run, 'train_one', fails_late)
+    monkeypatch.setattr(run, 'initial_weights', lambda trainings: None)
+    csv = tmp_path / 'results.csv'
+    killed = tmp_path / '.results.abc.unfinished.csv'
+    killed.touch()
+    trainings = [Edited(PLAIN, seed, tmp_path) for seed in (1, 2, 4, 3)]
+    with pytest.raises(ValueError, match='begun with other settings'):
+        run.train(trainings, 3, csv)
+    assert sorted(row['seed'] for row in results.read(csv)) == ['1', '4']
+    # What is not raised is printed.
+    assert 'plain, seed 2: failed:\nseed 2 failed\n' in capsys.readouterr().out
+    assert not killed.exists()

@@ -221,6 +221,8 @@ GOOD = dict(
         (dict(grid={'x': 'ab'}), r"grid\['x'\]='ab'; it must be a list of values"),
         (dict(grid={'x': []}), r"grid\['x'\]=\[\]; it must be a list of values"),
         (dict(grid={'x': [1, 1]}), r"grid\['x'\]=\[1, 1\]; .* none twice"),
+        (dict(grid={'x': [1, '1']}), "methods and grid name rows and folders, .* 'a_x1'"),
+        (dict(grid={'x': ['1/2']}), "methods and grid name .* 'a_x1/2'; all names must"),
         (dict(methods={}), r'methods=\{\}; there must be some'),
         (dict(methods={'a': None}), r"methods\['a'\] is None; it must be a dict"),
         (dict(claims=[3]), 'claims has 3, which is no pair of methods'),

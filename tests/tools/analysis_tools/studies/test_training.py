@@ -38,6 +38,13 @@ def test_the_schedule_is_stretched():
     warmup, cosine = settings.param_scheduler
     assert (warmup.end, cosine.begin, cosine.end) == (75, 75, 1500)
     assert settings.train_cfg == dict(by_epoch=False, max_iters=1500, val_interval=1500)
+    steps = dict(type='MultiStepLR', by_epoch=False, milestones=(3000, 4500), gamma=0.1)
+    options = {'param_scheduler': [steps]}
+    settings = Training(MAP, 0, ROOT, options, iterations=1500).settings()
+    assert settings.param_scheduler[0].milestones == [750, 1125]
+    options = {'param_scheduler': [dict(type='StepLR', by_epoch=False, step_size=1000)]}
+    with pytest.raises(ValueError, match='param_scheduler has a StepLR; which of its'):
+        Training(MAP, 0, ROOT, options, iterations=1500).settings()
     message = f'{PLAIN}: counts epochs; a study that says the iterations needs'
     with pytest.raises(ValueError, match=message):
         Training(PLAIN, 0, ROOT, iterations=1500).settings()
