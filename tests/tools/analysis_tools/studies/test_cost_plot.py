@@ -71,3 +71,20 @@ def test_plot(studies, tmp_path):
     assert labels.count('2') == 2
     plot(lines(studies), tmp_path / 'costs.png')
     assert (tmp_path / 'costs.png').read_bytes().startswith(b'\x89PNG')
+
+
+def test_the_points_are_means_and_their_bars_intervals(studies, tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr('studies.cost_plot.save', lambda *saved: figures.append(saved))
+    plot(lines(studies), tmp_path / 'costs.png')
+    ((figure, _),) = figures
+    few, many = figure.axes
+    plain, dhm = few.containers
+    assert [*plain.lines[0].get_ydata()] == [81, 82.5, 85.5]
+    assert plain.lines[0].get_xdata() == pytest.approx([1, 2, 4], rel=0.02)
+    # DHM's cost is the second one's; it stands beside it.
+    assert plain.lines[0].get_xdata()[1] < dhm.lines[0].get_xdata()[0]
+    ends = plain.lines[2][0].get_segments()[1][:, 1]
+    # Student's t of two seeds that differ by 1: 12.7 times 0.5.
+    assert ends == pytest.approx([82.5 - 6.35, 82.5 + 6.35], abs=0.01)
+    assert [*many.containers[0].lines[0].get_ydata()] == [90]
