@@ -1,6 +1,8 @@
 """Parameters and FLOPs of a config's network, with its side branches and without."""
 
-from typing import NamedTuple
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from mmengine import Config
@@ -9,6 +11,7 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import HOOKS, MODELS
 from mmpretrain.structures import DataSample
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from dhm_plugin import BranchScheduleHook, DHMClassifier
@@ -94,7 +97,8 @@ def training_flops(cfg: Config, shape: tuple[int, int, int]) -> float:
 
 
 def _scheduled_fork_prob(cfg: Config) -> float | None:
-    hooks = [*cfg.get('default_hooks', {}).values(), *cfg.get('custom_hooks', [])]
+    defaults = cfg.get('default_hooks') or {}
+    hooks = [*defaults.values(), *(cfg.get('custom_hooks') or [])]
     for hook in hooks:
         if hook and type_name(hook['type']) == BranchScheduleHook.__name__:
             return HOOKS.build(hook).mean_fork_prob
@@ -105,14 +109,22 @@ def _count_step(model: nn.Module, shape: tuple[int, int, int]) -> float:
     # Norm layers need more than one image.
     images = torch.zeros(2, *shape)
     samples = [DataSample().set_gt_label(0) for _ in images]
-    with FlopCounterMode(display=False) as counter:
+    # Of attention PyTorch counts no other kernel of the CPU (2.14).
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         losses = model.train()(images, samples, mode='loss')
         sum(value for key, value in losses.items() if 'loss' in key).backward()
     return counter.get_total_flops() / len(images)
 
 
+def _attention(inputs: Sequence[Any], outputs: Sequence[Any]) -> int:
+    """Count what MMEngine does not (0.10.7): queries by keys, then weights by values."""
+    query, key, value = (tensor.type().sizes() for tensor in inputs[:3])
+    return math.prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
+
+
 def _count(network: nn.Module, images: torch.Tensor) -> Complexity:
     analyzer = FlopAnalyzer(network, (images,))
+    analyzer.set_op_handle('aten::scaled_dot_product_attention', _attention)
     analyzer.unsupported_ops_warnings(False)
     analyzer.uncalled_modules_warnings(False)
     analyzer.tracer_warnings('none')

@@ -1,7 +1,7 @@
 import pytest
 from mmengine import Config
 
-from complexity import training_flops
+from complexity import complexity, training_flops
 from paths import ROOT
 
 MAP = ROOT / 'configs/studies/map'
@@ -36,12 +36,36 @@ def test_a_branch_counts_as_often_as_it_is_forked():
     assert flops('_dhm-ramp') == dhm
 
 
+def test_attention_is_counted(tmp_path):
+    """Seen: a seventh of DeiT's FLOPs were missing."""
+    config = tmp_path / 'deit.py'
+    config.write_text("_base_ = 'mmpretrain::deit/deit-tiny_4xb256_in1k.py'")
+    cfg = Config.fromfile(config)
+    network, _ = complexity(cfg, (3, 224, 224))
+    # MMPretrain's metafile.
+    assert network.flops == pytest.approx(1_258_219_200, rel=1e-3)
+    # 12 blocks of 192 channels and 3 heads, of 14 x 14 patches and the class token.
+    tokens = 14 * 14 + 1
+    attention = 2 * tokens**2 * 192
+    linear = tokens * (4 + 8) * 192**2
+    patches = 14 * 14 * 16 * 16 * 3 * 192
+    forward = patches + 12 * (attention + linear) + 192 * 1000
+    assert training_flops(cfg, (3, 224, 224)) == 2 * (3 * forward - patches)
+
+
+@pytest.mark.parametrize('key', ['custom_hooks', 'default_hooks'])
+def test_hooks_may_be_none(key):
+    cfg = Config.fromfile(MAP / 'resnet8_dhm_1xb64_fmnist.py')
+    cfg[key] = None
+    assert training_flops(cfg, (1, 28, 28)) == flops('_dhm')
+
+
 def test_a_side_branch_of_a_plain_config_counts_as_often_too():
     cfg = Config.fromfile(MAP / 'resnet8_1xb64_fmnist.py')
     plain = training_flops(cfg, (1, 28, 28))
     cfg.model.type = 'DHMClassifier'
     branches = [dict(fork=fork) for fork in ('layer1', 'layer2')]
-    always, half = [], []
+    always = []
     for branch in branches:
         cfg.model.side_branches = [branch]
         always.append(training_flops(cfg, (1, 28, 28)) - plain)

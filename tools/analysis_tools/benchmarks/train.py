@@ -255,7 +255,7 @@ def _synthetic(
     cfg.param_scheduler = None  # it may be longer than this training
     checkpoint = dict(type='CheckpointHook', interval=1, max_keep_ckpts=1)
     cfg.default_hooks.checkpoint = checkpoint
-    cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
     imports = cfg.get('custom_imports', {}).get('imports', [])
     cfg.custom_imports = dict(imports=[*imports, 'dhm_plugin', 'benchmarks.train'])
     cfg.work_dir = str(folder / 'work')
