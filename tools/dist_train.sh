@@ -4,5 +4,6 @@
 set -euo pipefail
 if [ $# -lt 2 ]; then sed -n '2,3s/^# //p' "$0" >&2; exit 2; fi
 
-TOOLS=$(cd "$(dirname "$0")" && pwd)
+# With CDPATH, cd prints where it goes.
+TOOLS=$(CDPATH= cd -- "$(dirname "$0")" && pwd)
 exec "$TOOLS/dist_run.sh" "$TOOLS/train.py" "$2" "$1" "${@:3}"

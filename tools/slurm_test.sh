@@ -4,5 +4,6 @@
 set -euo pipefail
 if [ $# -lt 4 ]; then sed -n '2,3s/^# //p' "$0" >&2; exit 2; fi
 
-TOOLS=$(cd "$(dirname "$0")" && pwd)
+# With CDPATH, cd prints where it goes.
+TOOLS=$(CDPATH= cd -- "$(dirname "$0")" && pwd)
 exec "$TOOLS/slurm_run.sh" "$1" "$2" "$TOOLS/test.py" "$3" "$4" "${@:5}"

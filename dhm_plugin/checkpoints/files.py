@@ -158,8 +158,12 @@ def save(content: dict, path: Path) -> None:
         from safetensors import torch as safetensors
 
         weights = content.get('state_dict', content)
-        contiguous = {key: value.contiguous() for key, value in weights.items()}
-        data = safetensors.save(contiguous, metadata={'format': 'pt'})
+        # It takes no tensors that share memory.
+        copies = {
+            key: value.clone(memory_format=torch.contiguous_format)
+            for key, value in weights.items()
+        }
+        data = safetensors.save(copies, metadata={'format': 'pt'})
     else:
         buffer = io.BytesIO()
         torch.save(content, buffer)
@@ -188,6 +192,8 @@ def written_at_once(path: str | Path) -> Iterator[Path]:
     file: see :func:`remove_unfinished`.
     """
     path = Path(path)
+    if not path.name:
+        raise CheckpointError(f'{path}: is a folder; name a file in it')
     temporary = path.with_name(
         f'.{path.stem}.{uuid.uuid4().hex}{_UNFINISHED}{path.suffix}'
     )

@@ -196,6 +196,12 @@ def test_a_file_in_the_place_of_the_folder(tmp_path):
         write_checkpoint(dict(state_dict=WEIGHTS), tmp_path / 'file' / 'x.pth')
 
 
+def test_a_folder_is_no_file(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CheckpointError, match=r'^\.: is a folder; name a file in it'):
+        write_checkpoint(dict(state_dict=WEIGHTS), '.')
+
+
 @pytest.mark.skipif(not os.path.isdir('/proc/self'), reason='there is no /proc')
 def test_a_folder_that_nobody_may_write_to():
     with pytest.raises(CheckpointError, match=r'/proc/x.pth: cannot be written: '):
@@ -206,6 +212,11 @@ def test_safetensors_where_the_suffix_says_so(tmp_path):
     path = tmp_path / 'x.safetensors'
     write_checkpoint(dict(meta={}, state_dict=WEIGHTS), path)
     assert all(load_file(path)[key].equal(value) for key, value in WEIGHTS.items())
+    tied = torch.arange(6.0).view(2, 3)
+    both = {'a': tied, 'b': tied.t()}
+    write_checkpoint(both, tmp_path / 'tied.safetensors')
+    for key, value in load_file(tmp_path / 'tied.safetensors').items():
+        assert torch.equal(value, both[key])
     weights, others = read_state_dict(path)
     assert set(weights) == set(WEIGHTS)
     assert others == {}

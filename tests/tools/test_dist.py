@@ -96,8 +96,10 @@ def test_two_nodes(what, run, tmp_path):
     script.chmod(0o755)
     env = dict(NNODES='2', NODE_RANK='1', MASTER_ADDR='first', PORT='29501')
     env['PATH'] = f'{script.parent}:{os.environ["PATH"]}'
+    # With it, cd prints where it goes.
+    env['CDPATH'] = '.'
     files = ['c.py'] if what == 'train' else ['c.py', 'epoch_1.pth']
-    command = ('bash', ROOT / f'tools/dist_{what}.sh', *files, '4', '--work-dir', 'w')
+    command = ('bash', f'tools/dist_{what}.sh', *files, '4', '--work-dir', 'w')
     assert run(*command, env=env).splitlines() == [
         *('-m', 'torch.distributed.run', '--nnodes=2', '--node_rank=1'),
         *('--master_addr=first', '--master_port=29501', '--nproc_per_node=4'),

@@ -13,7 +13,8 @@ def env(tmp_path):
     srun.parent.mkdir()
     srun.write_text('#!/usr/bin/env bash\necho "$PYTHONPATH"\nprintf "%s\\n" "$@"\n')
     srun.chmod(0o755)
-    return dict(PATH=f'{srun.parent}:{os.environ["PATH"]}')
+    # With CDPATH, cd prints where it goes.
+    return dict(PATH=f'{srun.parent}:{os.environ["PATH"]}', CDPATH='.')
 
 
 def options(gpus, gpus_per_node):
@@ -25,7 +26,7 @@ def options(gpus, gpus_per_node):
 
 
 def test_train(env, run):
-    script = ROOT / 'tools/slurm_train.sh'
+    script = 'tools/slurm_train.sh'
     output = run('bash', script, 'gpu', 'dhm', 'c.py', 'work', '--amp', env=env)
     path, *arguments = output.splitlines()
     assert path.startswith(f'{ROOT}/tools/..')
@@ -38,7 +39,7 @@ def test_train(env, run):
 
 def test_several_nodes(env, run):
     more = dict(GPUS='16', GPUS_PER_NODE='4', SRUN_ARGS='--mem=8G --exclusive')
-    script = ROOT / 'tools/slurm_test.sh'
+    script = 'tools/slurm_test.sh'
     output = run('bash', script, 'gpu', 'dhm', 'c.py', 'x.pth', env={**env, **more})
     assert output.splitlines()[1:] == [
         *options(16, 4),

@@ -9,7 +9,7 @@ from dhm_plugin.checkpoints import CheckpointError, convert_file, strip_side_bra
 
 def convert(weights: dict, others: dict) -> dict:
     """Keep the main branch, its classes, and how long it was trained."""
-    meta = others.get('meta', {})
+    meta = others.get('meta') or {}
     kept = ('dataset_meta', 'epoch', 'iter', 'mmengine_version')
     return dict(
         meta={key: meta[key] for key in kept if key in meta},

@@ -7,12 +7,22 @@ Those of the side branches too. MMEngine and all tools here load the file.
 import argparse
 import sys
 
+import torch
+
 from dhm_plugin.checkpoints import CheckpointError, convert_file
 
 
 def convert(weights: dict, others: dict) -> dict:
     """Round to half precision; counts stay as they are."""
-    return {key: x.half() if x.is_floating_point() else x for key, x in weights.items()}
+    rounded = {}
+    for key, x in weights.items():
+        rounded[key] = x.half() if x.is_floating_point() else x
+        if not torch.equal(rounded[key].isfinite(), x.isfinite()):
+            raise CheckpointError(
+                f'{key} is up to {x.abs().max():.3g}, above the largest number of half '
+                'precision, 65504; keep the checkpoint as it is'
+            )
+    return rounded
 
 
 def main() -> None:

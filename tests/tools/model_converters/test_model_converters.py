@@ -135,8 +135,25 @@ def test_to_safetensors(inline, build, tmp_path):
         rounded = value.half() if value.is_floating_point() else value
         assert loaded[key].dtype == rounded.dtype
         assert torch.equal(loaded[key], rounded), key
+    large = tmp_path / 'large.pth'
+    torch.save({'bn.running_var': torch.tensor([1.0, 1e5])}, large)
+    none = tmp_path / 'no/x.safetensors'
+    text = inline(CONVERTERS / 'to_safetensors.py', large, none, code=1)
+    assert f'{large}: bn.running_var is up to 1e+05, above the largest number' in text
+    assert not none.parent.exists()
     text = inline(CONVERTERS / 'to_safetensors.py', src, src, code=2)
     assert f'{src}: must end with .safetensors' in text
     dst.unlink()
     with pytest.raises(CheckpointError, match=r'weights\.safetensors: there is no such'):
         CheckpointLoader.load_checkpoint(str(dst), 'cpu')
+
+
+def test_a_checkpoint_without_meta_is_stripped(inline, build, tmp_path):
+    model = build('dhm/resnet8_dhm_1xb64_digits.py')
+    src, dst = tmp_path / 'dhm.pth', tmp_path / 'plain.pth'
+    torch.save(dict(state_dict=model.state_dict(), meta=None), src)
+    inline(CONVERTERS / 'strip_side_branches.py', src, dst)
+    content = torch.load(dst, weights_only=True)
+    plain = build('plain/resnet8_1xb64_digits.py').state_dict()
+    assert content['state_dict'].keys() == plain.keys()
+    assert content['meta'] == {}

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from dhm_plugin.engine.end_with_parent import end_with_parent
+
 MIB = 1024
 # Seconds between two looks.
 INTERVAL = 0.05
@@ -73,6 +75,8 @@ def measure(make: Callable[[], Callable[[], object]], repeats: int = 20) -> Memo
 
 
 def _run(make: Callable, repeats: int, connection: Connection) -> None:
+    # Beside another benchmark it would take part of what that measures.
+    end_with_parent()
     # With glibc's sliding threshold, freed batches leave holes in the heap that it keeps,
     # in some runs hundreds of MiB.
     set_option = getattr(ctypes.CDLL(None), 'mallopt', None)

@@ -1,11 +1,16 @@
+import fcntl
 import itertools
 import multiprocessing
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from benchmarks import memory
+from locks import assert_is_let_go
 
 pytestmark = pytest.mark.one_stack
 
@@ -53,6 +58,13 @@ def fragmenting():
     return run
 
 
+def holding_a_lock():
+    file = open(os.environ['LOCK'], 'w')  # noqa: SIM115
+    fcntl.flock(file, fcntl.LOCK_EX)
+    print('locked', flush=True)
+    time.sleep(300)
+
+
 def ending():
     os._exit(1)
 
@@ -74,6 +86,24 @@ def test_sees_growth():
 def test_does_not_count_what_is_free():
     taken = memory.measure(fragmenting, repeats=11)
     assert taken.growth == pytest.approx(0, abs=2)
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='Linux ends it')
+def test_it_ends_with_the_benchmark(tmp_path):
+    """Seen: of a benchmark that was killed the measured process went on."""
+    lock = tmp_path / 'lock'
+    # Its process imports this file by its name.
+    measures = (
+        'import test_memory; from benchmarks import memory; '
+        'memory.measure(test_memory.holding_a_lock)'
+    )
+    folders = [str(Path(__file__).parent), *sys.path]
+    env = {**os.environ, 'PYTHONPATH': os.pathsep.join(folders), 'LOCK': str(lock)}
+    command = [sys.executable, '-W', 'ignore', '-c', measures]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=env) as process:
+        assert process.stdout.readline() == b'locked\n'
+        process.kill()
+    assert_is_let_go(lock)
 
 
 def test_says_that_the_process_has_ended():
