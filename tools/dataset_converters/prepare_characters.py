@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from dhm_plugin.checkpoints.files import written_at_once
+from dhm_plugin.checkpoints.files import CheckpointError, written_at_once
 
 CHARACTERS = [chr(code) for code in range(33, 127)]
 SIZE = 32
@@ -124,7 +124,7 @@ def write(folder: Path, name: str, fonts: list[np.ndarray]) -> None:
 def main() -> None:
     """Render, divide, write."""
     args = parse_args()
-    paths = [path for path in args.fonts.rglob('*') if path.suffix in ('.otf', '.ttf')]
+    paths = [p for p in args.fonts.rglob('*') if p.suffix.lower() in ('.otf', '.ttf')]
     paths.sort(key=lambda path: (by_hash(path.name), path))
     families = usable(paths)
     names = sorted(families, key=by_hash)
@@ -136,9 +136,11 @@ def main() -> None:
         )
     parts = names[2 * part :], names[part : 2 * part], names[:part]
     fonts = [[font for name in part for font in families[name]] for part in parts]
-    args.out.mkdir(parents=True, exist_ok=True)
-    write(args.out, 'train', fonts[0] + fonts[1])
-    write(args.out, 't10k', fonts[2])
+    try:
+        write(args.out, 'train', fonts[0] + fonts[1])
+        write(args.out, 't10k', fonts[2])
+    except CheckpointError as error:
+        sys.exit(f'prepare_characters.py: {error}')
     for split, names, found in zip(('training', 'held-out', 'test'), parts, fonts):
         print(
             f'{args.out}: {len(found) * len(CHARACTERS)} {split} images, {len(found)} '

@@ -9,6 +9,7 @@ import argparse
 import gzip
 import hashlib
 import sys
+import zlib
 from pathlib import Path
 from urllib.error import URLError
 
@@ -79,29 +80,50 @@ def unpack(source: Path, out: Path) -> None:
     contents = {}
     for name in FILES:
         path = source / f'{name}.gz'
-        contents[name] = gzip.decompress(path.read_bytes())
+        packed = path.read_bytes()
+        try:
+            contents[name] = gzip.decompress(packed)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ValueError(f'{path}: is damaged: {error}') from error
         check(path, contents[name])
     for name, content in contents.items():
         with written_at_once(out / name) as path:
             path.write_bytes(content)
 
 
+def check_unpacked(folder: Path) -> None:
+    """Check what is in the folder that MMPretrain downloads to.
+
+    Args:
+        folder (Path): The folder; files may be missing.
+
+    Raises:
+        ValueError: If a file holds something else than Fashion-MNIST.
+    """
+    for path in (folder / name for name in FILES):
+        try:
+            if path.is_file():
+                check(path, path.read_bytes())
+        except ValueError as error:
+            raise ValueError(f'{error}; remove it, and start again') from error
+
+
 def main() -> None:
     """Unpack or download, then look whether MMPretrain reads it."""
     args = parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
     try:
+        args.out.mkdir(parents=True, exist_ok=True)
         if args.source:
             unpack(args.source, args.out)
+        # A download that was killed leaves a part.
+        check_unpacked(args.out)
         init_default_scope('mmpretrain')
         # MMPretrain 1.2.0 picks the files by test_mode and not by split.
         numbers = [
             len(FashionMNIST(str(args.out), split, test_mode=split == 'test'))
             for split in ('train', 'test')
         ]
-        if not args.source:
-            for name in FILES:
-                check(args.out / name, (args.out / name).read_bytes())
+        check_unpacked(args.out)
     except URLError as error:
         sys.exit(
             f'prepare_fashion_mnist.py: {FashionMNIST.url_prefix}: {error.reason}; name '

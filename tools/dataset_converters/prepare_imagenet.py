@@ -39,13 +39,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--edge',
         type=int,
-        default=400,
         help='shrink packed training images to this short edge; default: 400',
     )
     coding = parser.add_mutually_exclusive_group()
-    coding.add_argument(
-        '--quality', type=int, default=90, help='of what is shrunk; default: 90'
-    )
+    coding.add_argument('--quality', type=int, help='of what is shrunk; default: 90')
     coding.add_argument(
         '--raw',
         action='store_const',
@@ -55,12 +52,21 @@ def parse_args() -> argparse.Namespace:
         'take some five times as much room',
     )
     parser.add_argument(
-        '--jobs',
-        type=int,
-        default=os.cpu_count(),
-        help='processes that pack; default: one a core',
+        '--jobs', type=int, help='processes that pack; default: one a core'
     )
     args = parser.parse_args()
+    # What is given is not None, though it may be the default.
+    packing = dict(
+        packed=args.out / 'packed',
+        edge=400,
+        quality=90,
+        jobs=len(os.sched_getaffinity(0)),
+    )
+    for name, default in packing.items():
+        if getattr(args, name) is None:
+            setattr(args, name, default)
+        elif not args.pack:
+            parser.error('--packed, --edge, --quality, --raw and --jobs need --pack')
     in_range = args.quality == RAW or 1 <= args.quality <= 100
     if args.edge < 1 or not in_range or args.jobs < 1:
         parser.error('--edge and --jobs must be at least 1, --quality 1 to 100')
@@ -71,37 +77,36 @@ def main() -> None:
     """Check, unpack, look whether MMPretrain reads it, and pack."""
     args = parse_args()
     try:
-        with folder_lock(args.out):
-            needed = [args.out / split for split in ('train', 'val')]
-            if (
-                not (args.tars.exists() and args.tars.samefile(args.out))
-                or (args.out / STATE).exists()
-                or not all(folder.exists() for folder in needed)
-            ):
+        needed = [args.out / split for split in ('train', 'val')]
+        if (
+            args.tars.resolve() != args.out.resolve()
+            or (args.out / STATE).exists()
+            or not all(folder.exists() for folder in needed)
+        ):
+            with folder_lock(args.out):
                 unpack(args.tars, args.out, args.subset)
-            elif args.subset is not None:
-                raise ValueError(
-                    f'--subset {args.subset}: {args.out} was prepared by others, and is '
-                    'taken as it is; leave --subset out'
+        elif args.subset is not None:
+            raise ValueError(
+                f'--subset {args.subset}: {args.out} was prepared by others, and is '
+                'taken as it is; leave --subset out'
+            )
+        # From here on it is read alone: it may be that of others, who let nobody write.
+        names = args.out / 'classes.txt'
+        classes = str(names) if names.exists() else None
+        train, val = (
+            ImageNet(str(args.out), split, classes=classes) for split in ('train', 'val')
+        )
+        print(
+            f'{args.out}: {len(train)} training and {len(val)} validation images of '
+            f'{len(train.CLASSES)} classes'
+        )
+        if args.pack:
+            with folder_lock(args.packed):
+                print(
+                    pack(train, 'train', args.packed, args.edge, args.quality, args.jobs)
                 )
-            names = args.out / 'classes.txt'
-            classes = str(names) if names.exists() else None
-            train, val = (
-                ImageNet(str(args.out), split, classes=classes)
-                for split in ('train', 'val')
-            )
-            print(
-                f'{args.out}: {len(train)} training and {len(val)} validation images of '
-                f'{len(train.CLASSES)} classes'
-            )
-            if args.pack:
-                folder = args.packed or args.out / 'packed'
-                with folder_lock(folder):
-                    print(
-                        pack(train, 'train', folder, args.edge, args.quality, args.jobs)
-                    )
-                    # Shrunk once more, they would give another accuracy.
-                    print(pack(val, 'val', folder, None, None, args.jobs))
+                # Shrunk once more, they would give another accuracy.
+                print(pack(val, 'val', args.packed, None, None, args.jobs))
     except (OSError, RuntimeError, ValueError, AssertionError) as error:
         sys.exit(f'prepare_imagenet.py: {error}')
 

@@ -263,7 +263,12 @@ def test_refuses_other_settings_by_name(out, tars, inline, tmp_path):
     text = inline(PREPARE, out, out, '--pack', '--edge', 30, code=1)
     assert 'train is packed with another images: 20 and not 19' in text
     options = ('--pack', '--edge', 30, '--packed', tmp_path / 'c')
+    # It is left as it is: it may be on a disk that they alone write to.
+    for name in ('.lock', '.prepared.json'):
+        (out / name).unlink()
+    before = {path: path.stat().st_mtime_ns for path in out.rglob('*')}
     assert '19 training and 8 validation' in inline(PREPARE, out, out, *options)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob('*')} == before
     assert PackedImageNet(str(tmp_path / 'c')).CLASSES == (*'abcde',)
 
 
@@ -317,13 +322,22 @@ def test_the_order_is_that_of_any_version_of_numpy(out):
 
 def test_options_out_of_range(tars, inline, tmp_path):
     for option in ('--edge', '--quality', '--jobs'):
-        arguments = (PREPARE, tars.folder, tmp_path / 'out', option, 0)
+        arguments = (PREPARE, tars.folder, tmp_path / 'out', '--pack', option, 0)
         assert '--quality 1 to 100' in inline(*arguments, code=2)
 
 
+@pytest.mark.parametrize(
+    'option', ['--raw', '--edge=400', '--quality=90', '--jobs=1', '--packed=x']
+)
+def test_what_is_said_of_packing_needs_it(option, tars, inline, tmp_path):
+    text = inline(PREPARE, tars.folder, tmp_path / 'out', option, code=2)
+    assert '--packed, --edge, --quality, --raw and --jobs need --pack' in text
+
+
 def test_pixels_have_no_quality(tars, inline, out, tmp_path):
-    text = inline(PREPARE, tars.folder, out, '--raw', '--quality', 80, code=2)
-    assert 'argument --quality: not allowed with argument --raw' in text
+    for quality in (80, 90):
+        text = inline(PREPARE, tars.folder, out, '--raw', '--quality', quality, code=2)
+        assert 'argument --quality: not allowed with argument --raw' in text
     text = inline(PREPARE, tars.folder, out, '--pack', '--edge', 30, '--raw', code=1)
     assert 'train is packed with another quality: 90 and not raw; take the same' in text
 

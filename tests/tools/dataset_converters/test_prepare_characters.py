@@ -30,7 +30,8 @@ def fonts(tmp_path):
     for number, name in enumerate(NAMES):
         folder = tmp_path / f'fonts/family{number}'
         folder.mkdir(parents=True)
-        shutil.copy(FONTS / name, folder)
+        # Some have their suffix in capitals.
+        shutil.copy(FONTS / name, folder / name.replace('Mono.ttf', 'Mono.TTF'))
     (tmp_path / 'fonts/family0/broken.otf').write_bytes(b'no font')
     return tmp_path / 'fonts'
 
@@ -74,3 +75,10 @@ def test_refuses_too_few(inline, fonts, tmp_path):
     text = inline(PREPARE, fonts, '--out', tmp_path / 'out', code=1)
     assert f'{fonts}: has usable fonts of 5 families, of 8 fonts; there must be 6' in text
     assert not (tmp_path / 'out').exists()
+
+
+def test_a_file_in_the_place_of_the_folder(inline, fonts, tmp_path):
+    (tmp_path / 'file').touch()
+    text = inline(PREPARE, fonts, '--out', tmp_path / 'file', code=1)
+    assert f'prepare_characters.py: {tmp_path}/file/train-images' in text
+    assert ': cannot be written: ' in text

@@ -45,6 +45,37 @@ def test_refuses_other_files(inline, tmp_path):
     assert 'nowhere/train-images-idx3-ubyte.gz' in output
 
 
+@pytest.mark.parametrize('damage', ['cut', 'changed', 'checksum', 'no header'])
+def test_names_a_damaged_file(damage, inline, tmp_path):
+    name = 'train-images-idx3-ubyte.gz'
+    content = bytearray(gzip.compress(bytes(range(256)) * 9, compresslevel=1))
+    if damage == 'cut':
+        del content[len(content) // 2 :]
+    else:
+        content[{'changed': 30, 'checksum': -6, 'no header': 0}[damage]] ^= 255
+    (tmp_path / name).write_bytes(content)
+    output = inline(PREPARE, tmp_path, '--out', tmp_path / 'out', code=1)
+    assert f'{tmp_path / name}: is damaged: ' in output
+    assert 'Traceback' not in output
+
+
+@pytest.mark.parametrize('content', [b'', b'\0\0\x08\x03cut'])
+def test_names_the_rest_of_a_killed_download(content, inline, tmp_path):
+    path = tmp_path / 'train-images-idx3-ubyte'
+    path.write_bytes(content)
+    output = inline(PREPARE, '--out', tmp_path, code=1)
+    assert f'{path}: is not the file of Fashion-MNIST' in output
+    assert output.strip().endswith('; remove it, and start again')
+
+
+def test_a_file_in_the_place_of_the_folder(inline, tmp_path):
+    (tmp_path / 'file').touch()
+    output = inline(PREPARE, '--out', tmp_path / 'file', code=1)
+    assert (
+        f"prepare_fashion_mnist.py: [Errno 17] File exists: '{tmp_path}/file'" in output
+    )
+
+
 def test_without_a_network_it_asks_for_a_folder(inline, tmp_path, monkeypatch):
     closed = f'http://127.0.0.1:{free_port()}/'
     monkeypatch.setattr('mmpretrain.datasets.FashionMNIST.url_prefix', closed)
