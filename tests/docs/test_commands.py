@@ -17,7 +17,6 @@ COMPARE = (
     'tests/tools/analysis_tools/test_compare_methods.py::test_goes_on_where_it_was_killed'
 )
 BENCHMARK = 'tests/tools/analysis_tools/test_benchmark.py::test_table_and_json'
-STEP = 'tests/tools/analysis_tools/benchmarks/test_step.py::test_every_switch_trains'
 PREPARE = 'tests/tools/dataset_converters/test_prepare_imagenet.py::'
 CONVERTERS = 'tests/tools/model_converters/test_model_converters.py::'
 # Who runs it, by what is run and its options: a test, or a file that is run.
@@ -71,7 +70,7 @@ RUN_BY = {
     ('update_zoo.py', '--check'): (
         'tests/tools/analysis_tools/test_update_zoo.py::test_writes_and_checks'
     ),
-    ('benchmark.py step',): STEP,
+    ('benchmark.py step',): BENCHMARK,
     ('benchmark.py train', '--steps'): BENCHMARK,
     ('benchmark.py loader',): BENCHMARK,
     ('benchmark.py infer',): BENCHMARK,
@@ -113,11 +112,15 @@ def test_is_run_by_a_test_or_marked(command):
     assert key in RUN_BY, 'name the test that runs it in RUN_BY, or mark it: # needs ...'
     path, _, test = RUN_BY[key].partition('::')
     text = (ROOT / path).read_text()
-    if test:
-        names = [node.name for node in ast.walk(ast.parse(text)) if hasattr(node, 'name')]
-        assert test in names
-    for word in (command.name.split()[-1], *command.options):
+    words = command.name.split()
+    for word in (words[-1], *command.options):
         assert word in text, f'{path} does not run it'
+    if test:
+        (node,) = [n for n in ast.parse(text).body if getattr(n, 'name', '') == test]
+        first = min(part.lineno for part in (node, *node.decorator_list))
+        own = '\n'.join(text.splitlines()[first - 1 : node.end_lineno])
+        for word in words[1:]:
+            assert word in own, f'{test} does not run it'
 
 
 def test_no_entry_is_left_over():

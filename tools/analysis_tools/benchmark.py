@@ -15,6 +15,7 @@ from mmengine.registry import init_default_scope
 
 from arguments import positive
 from benchmarks import infer, loader, report, step, train
+from dhm_plugin.checkpoints import written_at_once
 from dhm_plugin.hub import find_root
 
 HELP = {
@@ -56,7 +57,11 @@ def parse_args() -> argparse.Namespace:
                 '--steps', type=positive, help='of an epoch; default: 20, with a GPU 200'
             )
         sub.add_argument('--json', type=Path, metavar='OUT', help='write all times too')
-    return parser.parse_args()
+    args = parser.parse_args()
+    # Before anything is measured.
+    if args.json and not args.json.parent.is_dir():
+        parser.error(f'--json {args.json}: there is no folder {args.json.parent}')
+    return args
 
 
 def measure(args: argparse.Namespace) -> dict[str, list[dict]]:
@@ -88,7 +93,8 @@ def main() -> None:
     if args.json:
         numbers = {name: report.plain_numbers(rows) for name, rows in tables.items()}
         facts = dict(command=command, machine=report.machine(), tables=numbers)
-        args.json.write_text(json.dumps(facts, indent=1) + '\n')
+        with written_at_once(args.json) as temporary:
+            temporary.write_text(json.dumps(facts, indent=1) + '\n')
 
 
 if __name__ == '__main__':

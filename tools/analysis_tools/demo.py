@@ -22,6 +22,7 @@ from dhm_plugin.checkpoints import (
     written_at_once,
 )
 from dhm_plugin.checkpoints.export.config import load_config
+from dhm_plugin.checkpoints.latest import latest_whole
 from studies import results, tables
 from studies.branch_plot import draw
 from studies.comparison import differences, paired_difference
@@ -62,7 +63,7 @@ def strip_and_compare(training: Training) -> str:
     Raises:
         ValueError: If a prediction differs.
     """
-    checkpoint = Path((training.work_dir / 'last_checkpoint').read_text())
+    checkpoint = Path(latest_whole(training.work_dir))
     stripped = training.work_dir / 'stripped.pth'
     convert_file(
         checkpoint,

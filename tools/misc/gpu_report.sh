@@ -12,6 +12,11 @@ cd "$(dirname "$0")/../.."
 mkdir -p "$out"
 rm -f "$out/failed.txt"
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
+# Of the study, at the end: before an hour of measurements.
+if [[ ! -d data/fashion_mnist ]]; then
+    echo "No data: tools/dataset_converters/prepare_fashion_mnist.py prepares it" >&2
+    exit 1
+fi
 python -c 'import torch, sys; sys.exit(not torch.cuda.is_available() and "there is no GPU")'
 nvidia-smi >"$out/nvidia-smi.txt"
 python -m pytest -q tests/test_gpu.py tests/models/losses tests/engine | tee "$out/tests.txt"
@@ -33,11 +38,10 @@ measure loader_cifar loader configs/dhm/resnet32_dhm_1xb128_cifar100.py
 measure loader_imagenet loader
 measure infer infer configs/dhm/resnet50_dhm_8xb32_in1k.py --batch-size 256
 
-if [[ ! -d data/fashion_mnist ]]; then
-    echo "No study: tools/dataset_converters/prepare_fashion_mnist.py prepares its data" >&2
-    exit 1
-fi
 python tools/analysis_tools/compare_methods.py --out "$out/fmnist" --seeds 5 --jobs 4 \
     --consistency 100 configs/plain/resnet20_1xb128_fmnist.py \
     configs/dsl/resnet20_dsl_1xb128_fmnist.py configs/dhm/resnet20_dhm_1xb128_fmnist.py
-[[ ! -e $out/failed.txt ]]
+if [[ -e $out/failed.txt ]]; then
+    cat "$out/failed.txt" >&2
+    exit 1
+fi

@@ -97,7 +97,7 @@ def _channel_order(cfg: Config, in_channels: int) -> str:
     if in_channels == 1:
         return 'L'
     steps = [step['type'] for step in pipeline_of(cfg.test_dataloader.dataset)]
-    kinds = [step if isinstance(step, type) else TRANSFORMS.get(step) for step in steps]
+    kinds = [TRANSFORMS.get(step) for step in steps]
     # MMCV decodes to BGR; data sets that come as arrays, as CIFAR, are RGB.
     decoded = any(issubclass(kind, LoadImageFromFile) for kind in kinds)
     to_rgb = preprocessor_of(cfg).get('to_rgb', False)

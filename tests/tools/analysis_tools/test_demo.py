@@ -20,6 +20,11 @@ def test_demo(inline, trains_here, tmp_path):
     assert demo.what_runs_tell(results.read(tmp_path / 'results.csv')) in output
     for name in ('curves.png', 'results.png'):
         assert (tmp_path / name).read_bytes().startswith(b'\x89PNG')
+    # The folder has been moved, and it goes on there.
+    moved = tmp_path.rename(tmp_path.with_name('moved'))
+    stripped = moved / 'runs/DHM/seed0/stripped.pth'
+    text = inline(*command, '--out', moved)
+    assert f'DHM: without side branches, {stripped} runs in the plain' in text
 
 
 def rows_of(**accuracies):

@@ -57,8 +57,11 @@ def plain_numbers(rows: Sequence[dict]) -> list[dict]:
 
 def _cell(value: object) -> str:
     if isinstance(value, Times) and not isinstance(value, Ratio):
-        unit, factor = ('s', 1) if value.median >= 1 else ('ms', 1000)
-        return f'{value.median * factor:.3g} {unit} ± {value.spread:.0%}'
-    if not isinstance(value, float):
-        return str(value)
-    return f'{value:,.0f}' if value >= 1000 else f'{value:.3g}'
+        # What is rounded up to a second is one.
+        unit, factor = ('s', 1) if value.median >= 0.9995 else ('ms', 1000)
+        return f'{_three_digits(value.median * factor)} {unit} ± {value.spread:.0%}'
+    return _three_digits(value) if isinstance(value, float) else str(value)
+
+
+def _three_digits(value: float) -> str:
+    return f'{value:,.0f}' if value >= 999.5 else f'{value:.3g}'

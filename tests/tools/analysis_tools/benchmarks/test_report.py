@@ -1,3 +1,5 @@
+import pytest
+
 from benchmarks import report
 from benchmarks.timing import Times
 
@@ -20,6 +22,20 @@ def test_table():
         'ratio': [200.0] * 3,
         'images/s': 1234.5,
     }
+
+
+@pytest.mark.parametrize(
+    ('value', 'text'),
+    [
+        (Times([0.99951] * 3), '1 s ± 0%'),
+        (Times([0.9994] * 3), '999 ms ± 0%'),
+        (Times([1234.0] * 3), '1,234 s ± 0%'),
+        (999.7, '1,000'),
+        (999.4, '999'),
+    ],
+)
+def test_no_number_has_an_exponent(value, text):
+    assert text in report.table([{'x': value}])
 
 
 def test_machine_names_the_versions():
