@@ -124,7 +124,7 @@ def main() -> None:
     init_default_scope('mmpretrain')
     rows = [row_of(family, args.step) for family in args.families or FAMILIES]
     print(table(rows), end='\n\n')
-    print(f'`python {shlex.join(sys.argv)}` on {machine()}')
+    print(f'`python {shlex.join(sys.argv)}` on {machine(gpu=False)}')
 
 
 if __name__ == '__main__':

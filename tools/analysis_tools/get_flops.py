@@ -31,7 +31,7 @@ def main() -> None:
         cfg = load_config(args.config)
         shape = tuple(args.shape or image_shape(cfg))
         networks = complexity(cfg, shape)
-    except (ValueError, OSError, RuntimeError) as error:
+    except Exception as error:  # a config is code: it may raise about anything
         sys.exit(f'get_flops.py: {args.config}: {error}')
     rows = [
         [name, shorten(network.parameters), shorten(network.flops)]

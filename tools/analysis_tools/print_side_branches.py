@@ -65,7 +65,7 @@ def main() -> None:
             )
         described = branches.describe()
         rows = costs(cfg, described)
-    except (ValueError, TypeError, OSError) as error:
+    except Exception as error:  # a config is code: it may raise about anything
         sys.exit(f'print_side_branches.py: {args.config}: {error}')
     for branch in described:
         if branch['fork_prob'] == 1:

@@ -19,9 +19,11 @@ def image_shape(cfg: Config) -> tuple[int, int, int]:
             resizes to a size.
     """
     channels = len(preprocessor_of(cfg).get('mean', (0, 0, 0)))
+    # Those of a pretraining have no test images.
+    loaders = [cfg.get('test_dataloader'), cfg.get('train_dataloader')]
+    pipelines = [pipeline_of(loader.dataset) for loader in loaders if loader]
     steps = [
-        *reversed(pipeline_of(cfg.test_dataloader.dataset)),
-        *reversed(pipeline_of(cfg.train_dataloader.dataset)),
+        *(step for pipeline in pipelines for step in reversed(pipeline)),
         preprocessor_of(cfg),
         cfg.get('data_preprocessor') or ConfigDict(),
     ]

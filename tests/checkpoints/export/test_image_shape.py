@@ -25,6 +25,18 @@ def test_the_test_images_count():
     assert image_shape(cfg) == (3, 224, 224)
 
 
+def test_without_test_images_those_of_the_training_count():
+    cfg = Config.fromfile(ROOT / 'configs/plain/resnet18_8xb32_in1k.py')
+    cfg.pop('test_dataloader')
+    cfg.train_dataloader.dataset.pipeline[1].scale = 176
+    assert image_shape(cfg) == (3, 176, 176)
+    cfg.test_dataloader = None
+    assert image_shape(cfg) == (3, 176, 176)
+    cfg.train_dataloader = None
+    with pytest.raises(ValueError, match='the image size is unknown'):
+        image_shape(cfg)
+
+
 def test_a_preprocessor_needs_no_type():
     cfg = Config.fromfile(ROOT / 'configs/plain/resnet20_1xb64_digits.py')
     for preprocessor in (cfg.model.get('data_preprocessor'), cfg.data_preprocessor):

@@ -1,3 +1,5 @@
+import pytest
+
 from paths import ROOT
 
 GET_FLOPS = ROOT / 'tools/analysis_tools/get_flops.py'
@@ -28,4 +30,25 @@ def test_names_what_is_wrong(inline, tmp_path):
     output = inline(GET_FLOPS, config, '--shape', 1, 32, 32, code=1)
     assert f'get_flops.py: {config}: ' in output
     assert 'to have 3 channels, but got 1' in output
+    assert 'Traceback' not in output
+
+
+@pytest.mark.parametrize('script', ['get_flops.py', 'print_side_branches.py'])
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        (
+            "data_preprocessor = dict(crop_size=8)\nmodel = dict(type='NoSuchModel')",
+            'NoSuchModel is not in the mmpretrain::model',
+        ),
+        ('model = dict(', 'never closed'),
+        ('log_level = 1', "no attribute 'model'"),
+    ],
+)
+def test_a_config_that_is_none_ends_in_one_line(script, text, message, inline, tmp_path):
+    config = tmp_path / 'config.py'
+    config.write_text(text)
+    output = inline(GET_FLOPS.with_name(script), config, code=1)
+    assert f'{script}: {config}: ' in output
+    assert message in output
     assert 'Traceback' not in output

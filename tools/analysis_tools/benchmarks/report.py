@@ -32,10 +32,17 @@ def table(rows: Sequence[dict]) -> str:
     )
 
 
-def machine() -> str:
-    """Describe this machine and the versions that run on it."""
+def machine(gpu: bool = True) -> str:
+    """Describe this machine and the versions that run on it.
+
+    Args:
+        gpu (bool): Whether the GPU, if there is one, has been measured. Defaults to True.
+
+    Returns:
+        str: The text.
+    """
     device = cpu_name()
-    if torch.cuda.is_available():
+    if gpu and torch.cuda.is_available():
         device = f'{device_name()}, {device}'
     return (
         f'{device}, {torch.get_num_threads()} threads; Python '
