@@ -21,7 +21,8 @@ def verify_archive(path: str | Path) -> None:
 
     Raises:
         DamagedArchive: If the checksum of an entry is another, or the file is no archive
-            although it begins as one.
+            although it begins as one, or a tensor is compressed, as none of PyTorch's is:
+            a small file could then take all memory.
         OSError: If it cannot be read.
     """
     with open(path, 'rb') as file:
@@ -32,6 +33,10 @@ def verify_archive(path: str | Path) -> None:
         with zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
                 entry = info.filename
+                # But the code of TorchScript, which is not loaded.
+                compressed = info.compress_type != zipfile.ZIP_STORED
+                if compressed and '/code/' not in entry:
+                    raise ValueError('it is compressed, which PyTorch does not do')
                 with archive.open(info) as content:
                     while content.read(_CHUNK):
                         pass

@@ -1,6 +1,7 @@
 import pickle
 import random
 import warnings
+import zipfile
 
 import pytest
 import torch
@@ -26,6 +27,23 @@ def same(weights):
     return weights.keys() == WEIGHTS.keys() and all(
         torch.equal(weights[key], value) for key, value in WEIGHTS.items()
     )
+
+
+@pytest.mark.parametrize('read', [through_mmengine, through_ours])
+def test_a_compressed_archive_is_not_unpacked(read, tmp_path):
+    """Seen: 292 kB became a tensor of 300 MB."""
+    whole, path = tmp_path / 'whole.pth', tmp_path / 'small.pth'
+    torch.save(WEIGHTS, whole)
+    with (
+        zipfile.ZipFile(whole) as stored,
+        zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as small,
+    ):
+        for name in stored.namelist():
+            small.writestr(name, stored.read(name))
+    # PyTorch alone reads it.
+    assert same(torch.load(path, weights_only=True))
+    with pytest.raises(ValueError, match=r'small\.pth: is truncated or .* is compressed'):
+        read(path)
 
 
 @pytest.mark.parametrize('read', [through_mmengine, through_ours])
