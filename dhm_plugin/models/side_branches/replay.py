@@ -21,6 +21,7 @@ class Tape:
     def __init__(self) -> None:
         self.outputs: dict[str, Any] = {}
         self.recording = False
+        self.trains = False
         self.end: str | None = None
         self._handles: list = []
 
@@ -31,11 +32,29 @@ class Tape:
     def open(self) -> Iterator[None]:
         """Record what runs within, and forget it at the end."""
         self.recording = True
+        self.trains = torch.is_grad_enabled()
         try:
             yield
         finally:
             self.recording = False
             self.outputs.clear()
+
+    def check_gradient(self, name: str) -> None:
+        """Check that what runs now can get a gradient, if the forward pass can.
+
+        Args:
+            name (str): Of the network's module whose output is recorded or replayed.
+
+        Raises:
+            RuntimeError: If not: without an error the gradients would be wrong.
+        """
+        if self.trains and not torch.is_grad_enabled():
+            raise RuntimeError(
+                f'side branch: {name} of the network is run, or taken up, without a '
+                "gradient, as MMEngine's activation_checkpointing does; the branch would "
+                'train with wrong gradients. Name modules there that hold no fork, and '
+                'are in no side branch, or whole stages such as those that are forked'
+            )
 
     def record_until(self, end: str, network: nn.Module, inputs: torch.Tensor) -> None:
         """Run the network that it is attached to, up to the end of one of its modules.
@@ -86,6 +105,9 @@ class Recorder:
     def __call__(self, module: nn.Module, inputs: tuple, output: Any) -> None:
         """Keep the output."""
         if self.tape.recording:
+            # What is frozen may run so.
+            if any(parameter.requires_grad for parameter in module.parameters()):
+                self.tape.check_gradient(self.name)
             self.tape.outputs[self.name] = output
             # An exporter removes what is not needed itself.
             if self.tape.end == self.name and not torch.compiler.is_compiling():
@@ -136,6 +158,7 @@ class StandIn(nn.Module):
                     'forward pass; something has replaced it or runs past it, such as '
                     "MMEngine's efficient_conv_bn_eval"
                 )
+            self._tape.check_gradient(self._name)
             return self._tape.outputs[self._name]
         return args if self._several else args[0]
 

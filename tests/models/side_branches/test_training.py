@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmengine.model import convert_sync_batchnorm
 from mmengine.registry import init_default_scope
+from mmengine.runner.activation_checkpointing import turn_on_activation_checkpointing
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -297,3 +298,35 @@ def test_refuses_a_fork_of_which_a_checkpoint_keeps_nothing(small):
     message = r'layers.1.2 keeps no activation of it \(with_cp\); fork after layers.1.2'
     with pytest.raises(ValueError, match=message):
         build(cfg)
+
+
+def gradients(cfg, checkpointed=()):
+    torch.manual_seed(1)
+    model = build(cfg).double().train()
+    turn_on_activation_checkpointing(model, list(checkpointed))
+    inputs, labels = batch()
+    torch.manual_seed(2)
+    sum(model.loss(inputs.double(), labels).values()).backward()
+    return {name: parameter.grad for name, parameter in model.named_parameters()}
+
+
+def test_mmengines_checkpointing_changes_no_gradient_or_is_refused(small):
+    """Seen: a branch trained with others, and a stage got none, without a word."""
+    cfg = small('ShuffleNetV2')
+    expected = gradients(cfg)
+    whole = [
+        'backbone.layers.0',
+        'backbone.layers.1',
+        'side_branches.0.backbone.layers.2',
+    ]
+    torch.testing.assert_close(gradients(cfg, whole), expected)
+    message = r'layers\.\S+ of the network is run, or taken up, without a gradient'
+    with pytest.raises(RuntimeError, match=message):
+        gradients(cfg, ['side_branches.0'])
+    cfg.model.side_branches = [dict(fork='layers.1.2')]
+    with pytest.raises(RuntimeError, match=message):
+        gradients(cfg, ['backbone.layers.1'])
+    # What is frozen trains nothing: it may run so.
+    cfg.model.backbone.frozen_stages = 2
+    expected = gradients(cfg)
+    torch.testing.assert_close(gradients(cfg, ['backbone.layers.1']), expected)
