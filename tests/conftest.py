@@ -21,7 +21,7 @@ from mmpretrain.visualization import UniversalVisualizer
 # imported, and a second process that reads it meanwhile fails with EOFError.
 from yapf.yapflib import yapf_api  # noqa: F401
 
-import dhm_plugin  # noqa: F401
+from dhm_plugin.models.iteration_seed import IterationSeed
 from paths import ROOT
 
 
@@ -128,6 +128,8 @@ def _known_state():
     # MMEngine shares them by name, and trainings of one second can have the same.
     for shared in (MessageHub, MMLogger, UniversalVisualizer):
         shared._instance_dict.clear()
+    # A training that a test has killed.
+    IterationSeed.hub = None
     init_default_scope('mmpretrain')
     MMLogger.get_current_instance().setLevel('WARNING')
 

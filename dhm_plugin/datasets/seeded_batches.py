@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from itertools import count, islice
 
 from mmengine import dist
+from mmengine.dataset import InfiniteSampler
 from torch.utils.data import Sampler
 
 from ..seeds import BATCH, seed_process
@@ -62,6 +63,9 @@ class SeededBatches(Sampler):
     def __iter__(self) -> Iterator['SeededIndices']:
         """Give the indices of each batch."""
         self.begun += 1
+        if isinstance(self.sampler, InfiniteSampler):
+            # It has one order for ever, which ends for all when one of them stops.
+            self.sampler.indices = self.sampler._indices_of_rank()
         rounds = self._rounds() if self._endless else self.batches
         skip, self._skip, self._endless = self._skip, 0, False
         point = (BATCH, dist.get_rank())

@@ -1,5 +1,7 @@
 """Random numbers that an interrupted and resumed training repeats."""
 
+from typing import ClassVar
+
 import numpy as np
 import torch
 from mmengine import dist
@@ -14,7 +16,13 @@ class IterationSeed:
     Args:
         each_process (bool): Whether every process has its own. Defaults to False: all
             have the first one's.
+
+    Attributes:
+        hub (MessageHub | None): Of the training that runs; it knows seed and iteration.
+            None: the one that was made last, which within a training may be a hook's.
     """
+
+    hub: ClassVar[MessageHub | None] = None
 
     def __init__(self, each_process: bool = False) -> None:
         self.each_process = each_process
@@ -24,7 +32,7 @@ class IterationSeed:
     def next_sequence(self) -> np.random.SeedSequence:
         """Give the seed of this call in the present iteration."""
         # Without a runner there is one iteration: the calls are what differs.
-        info = MessageHub.get_current_instance().runtime_info
+        info = (IterationSeed.hub or MessageHub.get_current_instance()).runtime_info
         iteration = info.get('iter', 0)
         seed = info.get('seed', torch.initial_seed())
         self._calls = self._calls + 1 if iteration == self._iteration else 0

@@ -29,6 +29,11 @@ class ChannelsLastHook(Hook):
             # It has laid its buckets for the default layout. As after unpickling, it lays
             # them for the weights as they are now; the old ones go with their hooks.
             runner.model.__setstate__(runner.model.__getstate__())
+            # What compresses gradients between machines goes with them.
+            hooks = runner.model._comm_hooks
+            runner.model._comm_hooks = []
+            for hook, state in hooks:
+                runner.model.register_comm_hook(state, hook)
         for wrapper in optim_wrappers(runner):
             for parameter, state in wrapper.optimizer.state.items():
                 # A fused optimizer walks through weights and state in memory order.

@@ -13,7 +13,10 @@ from torch import nn
 
 from ...checked_arguments import checked_arguments
 from ...models import DHMClassifier
-from ..utils import network_of
+from ..utils import network_of, optim_wrappers
+
+# Modes of torch.compile that record CUDA graphs.
+_CUDA_GRAPHS = 'reduce-overhead', 'max-autotune'
 
 
 @HOOKS.register_module()
@@ -23,8 +26,8 @@ class CompileHook(Hook):
 
     Of an ``ImageClassifier`` without side branches, the backbone.
 
-    Each is compiled once, for the shape of the first training batch; the losses, where
-    branches are forked at random, once for each set of branches (of up to 8 sets:
+    Each is compiled once, for the shape of the first whole training batch; the losses,
+    where branches are forked at random, once for each set of branches (of up to 8 sets:
     PyTorch's limit). Another shape, such as a smaller last batch, runs as it is, without
     compiling again; so do validation and testing. Checkpoints keep their keys.
 
@@ -36,6 +39,7 @@ class CompileHook(Hook):
 
     Raises:
         TypeError: If the network is not an ``ImageClassifier``.
+        ValueError: If CUDA graphs are asked for and gradients accumulate.
     """
 
     def __init__(self, mode: str | None = None, backend: str = 'inductor') -> None:
@@ -50,9 +54,23 @@ class CompileHook(Hook):
                 f'CompileHook compiles an ImageClassifier, such as DHMClassifier; the '
                 f'network is a {type(network).__name__}'
             )
+        if self.mode in _CUDA_GRAPHS and any(
+            getattr(wrapper, '_accumulative_counts', 1) > 1
+            for wrapper in optim_wrappers(runner)
+        ):
+            raise ValueError(
+                f'CompileHook: mode={self.mode!r} records CUDA graphs, whose next step '
+                'overwrites the gradients that accumulative_counts adds up; leave one of '
+                'the two out'
+            )
+        # A training that goes on may begin with the smaller batch at the end of an epoch.
+        loader = getattr(runner, 'train_dataloader', None)
+        images = getattr(getattr(loader, 'batch_sampler', None), 'batch_size', None) or 1
         for module, name in _compiled_methods(network):
             # In __dict__, past nn.Module's registration: it is no state of the network.
-            module.__dict__[name] = _OneShape(module, name, self.mode, self.backend)
+            module.__dict__[name] = _OneShape(
+                module, name, images, mode=self.mode, backend=self.backend
+            )
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None
@@ -76,23 +94,19 @@ def _compiled_methods(network: ImageClassifier) -> Iterator[tuple[nn.Module, str
 
 
 class _OneShape:
-    """A method that runs compiled in training, for the first shape that it meets.
+    """A method that runs compiled in training, for the shape of the first whole batch.
 
     Args:
         module (nn.Module): Whose method it is.
         name (str): The method's name.
-        mode (str, optional): Of ``torch.compile``.
-        backend (str): Of ``torch.compile``.
+        images (int): How many a batch has at least whose shape counts.
+        **options: Of ``torch.compile``.
     """
 
-    def __init__(
-        self, module: nn.Module, name: str, mode: str | None, backend: str
-    ) -> None:
-        self.module, self.name = module, name
+    def __init__(self, module: nn.Module, name: str, images: int, **options: Any) -> None:
+        self.module, self.name, self.images = module, name, images
         self.method = _own_method(module, name)
-        self.compiled = torch.compile(
-            self.method, dynamic=False, mode=mode, backend=backend
-        )
+        self.compiled = torch.compile(self.method, dynamic=False, **options)
         self.shape = None
 
     def __reduce__(self) -> tuple:
@@ -104,7 +118,8 @@ class _OneShape:
         if not self.module.training:
             return self.method(inputs, *args, **kwargs)
         shape = (inputs['main'] if isinstance(inputs, dict) else inputs).shape
-        self.shape = self.shape or shape
+        if self.shape is None and shape[0] >= self.images:
+            self.shape = shape
         run = self.compiled if shape == self.shape else self.method
         return run(inputs, *args, **kwargs)
 

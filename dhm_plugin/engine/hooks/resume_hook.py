@@ -1,9 +1,10 @@
 """Lets a training that was killed go on as if it had not been."""
 
+from collections import OrderedDict
 from typing import Any
 
 import torch
-from mmengine import dist
+from mmengine import ConfigDict, dist
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, Runner
@@ -11,6 +12,7 @@ from mmpretrain.registry import HOOKS
 from torch.utils.data import DataLoader
 
 from ...checked_arguments import checked_arguments
+from ...models.iteration_seed import IterationSeed
 from ...seeds import EPOCH, ITERATION, TRAINING, VALIDATION, seed_process
 from ..loops import ResumableEpochLoop
 from ..utils import checkpoint_is_due, network_of, optim_wrappers
@@ -37,6 +39,8 @@ class ResumeHook(Hook):
 
     def __init__(self) -> None:
         self._gradients: dict[str, torch.Tensor] = {}
+        # When all processes had the mean of their gradients.
+        self._averaged: int | None = None
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Compare with the training that saved it, and take what is left of it."""
@@ -65,6 +69,7 @@ class ResumeHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Seed, and put the gradients of an incomplete accumulation back."""
+        IterationSeed.hub = runner.message_hub
         # The checkpoint's history holds that of the first process.
         runner.message_hub.update_info('seed', runner.seed)
         seed_process(runner.seed, TRAINING)
@@ -73,6 +78,10 @@ class ResumeHook(Hook):
         for name, parameter in network_of(runner).named_parameters():
             if name in self._gradients:
                 parameter.grad = self._gradients.pop(name).to(parameter)
+
+    def after_train(self, runner: Runner) -> None:
+        """Leave no training behind."""
+        IterationSeed.hub = None
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Seed."""
@@ -91,7 +100,7 @@ class ResumeHook(Hook):
         iteration = loop.iter if isinstance(loop, BaseLoop) else 0
         seed_process(runner.seed, VALIDATION, iteration)
         if _accumulates(runner) and _saves_best(runner):
-            _average_gradients(runner)
+            self._average_gradients(runner)
 
     def after_train_iter(
         self,
@@ -102,27 +111,60 @@ class ResumeHook(Hook):
     ) -> None:
         """Average incomplete gradients if a checkpoint is due."""
         if _accumulates(runner) and checkpoint_is_due(runner, by_epoch=False):
-            _average_gradients(runner)
+            self._average_gradients(runner)
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Average incomplete gradients if a checkpoint is due."""
         if _accumulates(runner) and checkpoint_is_due(runner, by_epoch=True):
-            _average_gradients(runner)
+            self._average_gradients(runner)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add what a training needs to go on."""
-        meta, loop = checkpoint['meta'], runner.train_loop
+        loop = runner.train_loop
+        # A data set's metainfo may be of a config, whose types are refused at loading.
+        checkpoint['message_hub'] = _plain(checkpoint['message_hub'])
+        meta = checkpoint['meta'] = _plain(checkpoint['meta'])
         meta.update(_plan(runner))
         if isinstance(loop, ResumableEpochLoop):
             done = loop.batches_of_epoch(meta['epoch'], meta['iter'])
             meta['batches_of_epoch'] = done
         # Nobody goes on from one without the optimizer, such as the best one.
         if 'optimizer' in checkpoint and _accumulates(runner):
+            if dist.is_distributed() and self._averaged != runner.iter:
+                runner.logger.warning(
+                    'The checkpoint is saved within an accumulation of gradients by '
+                    'something else than CheckpointHook; it has none of them, for they '
+                    'differ from process to process'
+                )
+                return
             checkpoint['gradients'] = {
                 name: parameter.grad.cpu().contiguous()
                 for name, parameter in network_of(runner).named_parameters()
                 if parameter.grad is not None
             }
+
+    def _average_gradients(self, runner: Runner) -> None:
+        """Let all processes have the mean of their gradients, of which one is saved.
+
+        The sum of all iterations has the same mean; before it is complete, each process
+        has its own part.
+        """
+        self._averaged = runner.iter
+        if dist.is_distributed():
+            for parameter in network_of(runner).parameters():
+                if parameter.grad is not None:
+                    dist.all_reduce(parameter.grad, 'mean')
+
+
+def _plain(value: Any) -> Any:
+    """Turn a config's dicts into Python's, in nested containers."""
+    if isinstance(value, ConfigDict):
+        value = value.to_dict()
+    if type(value) in (dict, OrderedDict):
+        return type(value)((key, _plain(part)) for key, part in value.items())
+    if type(value) in (list, tuple):
+        return type(value)(map(_plain, value))
+    return value
 
 
 def _plan(runner: Runner) -> dict[str, int | None]:
@@ -145,15 +187,3 @@ def _saves_best(runner: Runner) -> bool:
     return any(
         isinstance(hook, CheckpointHook) and hook.save_best for hook in runner.hooks
     )
-
-
-def _average_gradients(runner: Runner) -> None:
-    """Let all processes have the mean of their gradients, of which one is saved.
-
-    The sum of all iterations has the same mean; before it is complete, each process has
-    its own part.
-    """
-    if dist.is_distributed():
-        for parameter in network_of(runner).parameters():
-            if parameter.grad is not None:
-                dist.all_reduce(parameter.grad, 'mean')

@@ -73,6 +73,9 @@ class WholeCheckpointHook(CheckpointHook):
             super()._publish_model(runner, ckpt_path)
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
+        # A validation without a training saves nothing; MMEngine's would fail (0.10.7).
+        if not hasattr(self, 'file_backend'):
+            return
         super()._save_best_checkpoint(runner, metrics)
         if self.save_best:
             self._remove_old()

@@ -46,15 +46,15 @@ class StatisticsKept:
 
     def __enter__(self) -> None:
         self.norms = [
-            (module, module.momentum)
+            (module, module.momentum, module.num_batches_tracked)
             for module in self.block.modules()
             if isinstance(module, _BatchNorm) and module.training
         ]
-        for norm, _ in self.norms:
+        for norm, _, batches in self.norms:
             norm.momentum = 0.0
+            if batches is not None:
+                norm.num_batches_tracked = batches.clone()
 
     def __exit__(self, *error: object) -> None:
-        for norm, momentum in self.norms:
-            norm.momentum = momentum
-            if norm.num_batches_tracked is not None:
-                norm.num_batches_tracked -= 1
+        for norm, momentum, batches in self.norms:
+            norm.momentum, norm.num_batches_tracked = momentum, batches

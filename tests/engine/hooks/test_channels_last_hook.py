@@ -1,5 +1,11 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
+from mmengine.model import MMDistributedDataParallel
+from torch import nn
+
+from dhm_plugin import ChannelsLastHook
 
 
 @pytest.mark.parametrize('method', ['plain', 'dhm'])
@@ -46,6 +52,35 @@ def test_resumes_from_either_layout(train, history, tmp_path):
         assert all(slot['momentum_buffer'].is_contiguous() for slot in state)
     assert len(losses[0]) == 3
     torch.testing.assert_close(losses[1], losses[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.fixture
+def gloo(tmp_path):
+    """A group of this process alone."""
+    method = f'file://{tmp_path}/group'
+    torch.distributed.init_process_group('gloo', init_method=method, rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+def test_what_compresses_gradients_goes_on(gloo):
+    """Seen: it was dropped without a word."""
+    calls = []
+
+    def compress(state, bucket):
+        calls.append(state)
+        future = torch.futures.Future()
+        future.set_result(bucket.buffer())
+        return future
+
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3))
+    model = MMDistributedDataParallel(network)
+    model.register_comm_hook('state', compress)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    wrapper = SimpleNamespace(optimizer=optimizer)
+    ChannelsLastHook().before_train(SimpleNamespace(model=model, optim_wrapper=wrapper))
+    model(torch.rand(2, 3, 8, 8)).sum().backward()
+    assert calls == ['state']
 
 
 def test_feature_maps_are_channels_last(train):

@@ -8,6 +8,8 @@ from mmpretrain.structures import DataSample
 from torch import nn
 
 from dhm_plugin import CompileHook
+from resumption import config
+from resumption import train as train_some
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +58,38 @@ def test_compiled_training_agrees_with_eager(train, history):
         **{'default_hooks.compile': dict(type='CompileHook', backend='aot_eager')},
     )
     torch.testing.assert_close(history(runner), history(reference), rtol=1e-4, atol=1e-5)
+
+
+def test_a_smaller_first_batch_is_not_what_is_compiled(tmp_path, monkeypatch):
+    """Seen: resumed at the end of an epoch, all other batches ran as they are."""
+    shapes = []
+
+    def compiled(function, **options):
+        def run(inputs, *args):
+            if function.__name__ == 'forward':
+                shapes.append(len(inputs))
+            return function(inputs, *args)
+
+        return run
+
+    monkeypatch.setattr(torch, 'compile', compiled)
+    cfg = config(
+        hooks=[dict(type='CompileHook')],
+        model=dict(type='ImageClassifier'),
+    )
+    # Four batches an epoch, of 4, 4, 4 and 2 images.
+    train_some(cfg, tmp_path, kill_after=3)
+    assert shapes == [4, 4, 4]
+    train_some(cfg, tmp_path, resume=True)
+    assert shapes == [4] * 6
+
+
+def test_refuses_cuda_graphs_of_accumulated_gradients(tmp_path):
+    options = {'optim_wrapper.accumulative_counts': 2}
+    cfg = config(hooks=[dict(type='CompileHook', mode='reduce-overhead')], **options)
+    message = "mode='reduce-overhead' records CUDA graphs, whose next step overwrites"
+    with pytest.raises(ValueError, match=message):
+        train_some(cfg, tmp_path)
 
 
 @pytest.mark.parametrize(

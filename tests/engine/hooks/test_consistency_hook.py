@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+import resumption
 from dhm_plugin import ConsistencyHook
+from resumption import train as train_some
 
 
 def test_the_training_stays_the_same(train, history):
@@ -28,6 +30,16 @@ def test_measures_at_the_lines_of_the_log(interval, number, train, history):
         'measured', **{'default_hooks.consistency': hook, 'train_cfg.max_epochs': 2}
     )
     assert len(history(runner, 'train/kl_side0_main')) == number
+
+
+def test_norm_layers_of_a_head_count_each_batch_once(tmp_path):
+    """Seen: they counted the measured ones twice."""
+    norm = dict(type='StackedLinearClsHead', mid_channels=[8], norm_cfg=dict(type='BN1d'))
+    hook = dict(type='ConsistencyHook', interval=1)
+    measured = train_some(resumption.config(head=norm, hooks=[hook]), tmp_path / 'a')
+    reference = train_some(resumption.config(head=norm), tmp_path / 'b')
+    for key, value in reference.model.state_dict().items():
+        assert torch.equal(measured.model.state_dict()[key], value), key
 
 
 def test_refuses_what_it_cannot_measure():

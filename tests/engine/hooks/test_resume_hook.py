@@ -1,8 +1,19 @@
 import pytest
 import torch
+from mmengine.hooks import Hook
+from mmengine.logging import MessageHub
+from mmpretrain.registry import HOOKS
 
 from dhm_plugin import ResumeHook
-from resumption import build, config, train
+from dhm_plugin.models.iteration_seed import IterationSeed
+from resumption import (
+    FORKED,
+    STOCK,
+    assert_resumes,
+    build,
+    config,
+    train,
+)
 
 
 @pytest.fixture
@@ -80,8 +91,9 @@ def test_it_runs_in_any_training_and_before_other_hooks(killed, tmp_path):
 def test_gradients_are_averaged_before_a_best_one_may_be_saved(tmp_path, monkeypatch):
     averaged = []
     monkeypatch.setattr(
-        'dhm_plugin.engine.hooks.resume_hook._average_gradients',
-        lambda runner: averaged.append(runner.iter),
+        ResumeHook,
+        '_average_gradients',
+        lambda hook, runner: averaged.append(runner.iter),
     )
     options = {'optim_wrapper.accumulative_counts': 3}
     # After 4 iterations there is one that was not applied; after the last one none is.
@@ -104,3 +116,53 @@ def test_a_validation_alone_needs_no_training_data(tmp_path):
     cfg = config()
     cfg.train_dataloader.dataset = dict(type='CustomDataset', data_root='missing')
     assert 'accuracy/top1' in build(cfg, tmp_path).val()
+
+
+class OwnHub(Hook):
+    """Make a message hub of its own, as MMEngine's documentation shows."""
+
+    def before_run(self, runner):
+        MessageHub.get_instance(f'{runner.experiment_name} of a hook')
+
+
+def test_a_hooks_own_message_hub_changes_nothing(tmp_path, monkeypatch):
+    """Seen: forks and augmentation were drawn anew."""
+    monkeypatch.setitem(HOOKS.module_dict, 'OwnHub', OwnHub)
+    assert_resumes(config(model=FORKED, hooks=[dict(type='OwnHub')]), tmp_path, 5)
+    assert IterationSeed.hub is None
+
+
+@pytest.mark.parametrize('extra', [dict(a=1), [dict(a=1)], (dict(a=dict(b=1)), 2)])
+def test_what_a_config_says_of_the_data_is_no_hindrance(extra, tmp_path):
+    """Seen: the checkpoint could not be loaded any more."""
+    cfg = config(pipeline=STOCK)
+    cfg.train_dataloader.dataset.metainfo = dict(extra=extra)
+    train(cfg, tmp_path, kill_after=2)
+    meta = torch.load(tmp_path / 'iter_2.pth', weights_only=True)['meta']
+    assert meta['dataset_meta']['extra'] == extra
+    assert train(cfg, tmp_path, resume=True).iter == 8
+
+
+class SavesItself(Hook):
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter == 1:
+            runner.save_checkpoint(runner.work_dir, 'own.pth', by_epoch=False)
+
+
+@pytest.mark.parametrize('processes', [1, 2])
+def test_gradients_that_differ_are_not_saved(processes, tmp_path, monkeypatch):
+    """Seen: resumed, all processes got those of the first one."""
+    options = {'optim_wrapper.accumulative_counts': 4}
+    options['default_hooks.checkpoint'] = dict(type='CheckpointHook', interval=100)
+    runner = build(config(**options), tmp_path)
+    runner.register_hook(SavesItself())
+    warnings = []
+    runner.logger.warning = warnings.append
+    module = 'dhm_plugin.engine.hooks.resume_hook.dist.is_distributed'
+    monkeypatch.setattr(module, lambda: processes > 1)
+    monkeypatch.setattr(module.replace('is_distributed', 'all_reduce'), lambda *_: None)
+    runner.train()
+    saved = torch.load(tmp_path / 'own.pth', weights_only=True)
+    assert ('gradients' in saved) is (processes == 1)
+    assert [w for w in warnings if 'it has none of them' in w] == warnings
+    assert len(warnings) == processes - 1

@@ -11,6 +11,7 @@ from dhm_plugin import WholeCheckpointHook
 from dhm_plugin.archive import verify_archive
 from dhm_plugin.checkpoints import CheckpointError
 from paths import full_disk
+from resumption import build, config
 
 
 def killed_at(number):
@@ -53,6 +54,16 @@ def unbroken(tmp_path_factory):
     folder = tmp_path_factory.mktemp('unbroken')
     tiny.runner(folder).train()
     return folder
+
+
+def test_a_validation_alone_saves_no_best_one(tmp_path):
+    """Seen: it failed when it was done."""
+    cfg = config(**{'default_hooks.checkpoint.save_best': 'accuracy/top1'})
+    runner = build(cfg, tmp_path)
+    assert 'accuracy/top1' in runner.val()
+    assert list(tmp_path.glob('*.pth')) == []
+    runner.train()
+    assert len(list(tmp_path.glob('best_*.pth'))) == 1
 
 
 def test_any_hook_of_mmengine_becomes_one(tmp_path):

@@ -5,7 +5,16 @@ import torch
 from mmengine.dataset import DefaultSampler
 from mmengine.hooks import Hook
 
-from resumption import BY_ITER, STOCK, NoiseImages, assert_resumes, build, config, train
+from resumption import (
+    BY_ITER,
+    ENDLESS,
+    STOCK,
+    NoiseImages,
+    assert_resumes,
+    build,
+    config,
+    train,
+)
 
 
 def by_iterations(**options):
@@ -57,9 +66,10 @@ def test_loads_what_is_left_alone(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('workers', [0, 1])
 @pytest.mark.parametrize('when', ['before', 'within'])
-def test_a_look_at_the_data_changes_no_batch(when, workers, tmp_path):
-    expected = seen(by_iterations(), tmp_path / 'expected')
-    cfg = by_iterations(workers=workers)
+@pytest.mark.parametrize('sampler', [None, ENDLESS], ids=['default', 'endless'])
+def test_a_look_at_the_data_changes_no_batch(sampler, when, workers, tmp_path):
+    expected = seen(by_iterations(sampler=sampler), tmp_path / 'expected')
+    cfg = by_iterations(workers=workers, sampler=sampler)
     found = seen(cfg, tmp_path / 'looked', when)
     train(cfg, tmp_path / 'killed', kill_after=4)
     resumed = seen(cfg, tmp_path / 'killed', when, resume=True)
@@ -68,9 +78,11 @@ def test_a_look_at_the_data_changes_no_batch(when, workers, tmp_path):
         assert all(map(torch.equal, batches, rest))
 
 
-def test_the_statistics_of_precise_bn_are_resumed(tmp_path):
+@pytest.mark.parametrize('sampler', [None, ENDLESS], ids=['default', 'endless'])
+def test_the_statistics_of_precise_bn_are_resumed(sampler, tmp_path):
     hook = dict(type='PreciseBNHook', num_samples=8, interval=3, priority='ABOVE_NORMAL')
-    assert_resumes(by_iterations(workers=1, hooks=[hook]), tmp_path, 5)
+    cfg = by_iterations(workers=1, hooks=[hook], sampler=sampler)
+    assert_resumes(cfg, tmp_path, 5)
 
 
 def test_the_loader_ends_after_a_round(tmp_path):
