@@ -17,6 +17,9 @@ from resumption import (
 )
 
 
+PART = dict(type='InfinitePartSampler', images=9)
+
+
 def by_iterations(**options):
     loop = dict(BY_ITER, _delete_=True, val_interval=100)
     return config(pipeline=STOCK, train_cfg=loop, **options)
@@ -66,7 +69,9 @@ def test_loads_what_is_left_alone(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('workers', [0, 1])
 @pytest.mark.parametrize('when', ['before', 'within'])
-@pytest.mark.parametrize('sampler', [None, ENDLESS], ids=['default', 'endless'])
+@pytest.mark.parametrize(
+    'sampler', [None, ENDLESS, PART], ids=['default', 'endless', 'part']
+)
 def test_a_look_at_the_data_changes_no_batch(sampler, when, workers, tmp_path):
     expected = seen(by_iterations(sampler=sampler), tmp_path / 'expected')
     cfg = by_iterations(workers=workers, sampler=sampler)
