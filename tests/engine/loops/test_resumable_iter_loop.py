@@ -16,7 +16,6 @@ from resumption import (
     train,
 )
 
-
 PART = dict(type='InfinitePartSampler', images=9)
 
 

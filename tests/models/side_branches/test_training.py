@@ -6,6 +6,7 @@ import itertools
 import pytest
 import torch
 from mmengine.model import convert_sync_batchnorm
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner.activation_checkpointing import turn_on_activation_checkpointing
 from mmpretrain.registry import MODELS
@@ -330,3 +331,24 @@ def test_mmengines_checkpointing_changes_no_gradient_or_is_refused(small):
     cfg.model.backbone.frozen_stages = 2
     expected = gradients(cfg)
     torch.testing.assert_close(gradients(cfg, ['backbone.layers.1']), expected)
+
+
+def test_a_key_of_the_branches_goes_before_one_of_the_backbone(small):
+    """As docs/training.md says; without it, both are matched."""
+    model = build(small('ShuffleNetV2'))
+    optimizer = dict(type='SGD', lr=1.0)
+    rates = {}
+    for keys in (['backbone'], ['backbone', 'side_branches']):
+        mults = dict(zip(keys, (dict(lr_mult=0.1), dict(lr_mult=1.0))))
+        wrapper = build_optim_wrapper(
+            model,
+            dict(optimizer=optimizer, paramwise_cfg=dict(custom_keys=mults)),
+        )
+        names = {parameter: name for name, parameter in model.named_parameters()}
+        for group in wrapper.optimizer.param_groups:
+            (parameter,) = group['params']
+            part = names[parameter].partition('.')[0]
+            rates.setdefault((len(keys), part), set()).add(round(group['lr'], 6))
+    assert rates[1, 'side_branches'] == {0.1, 1.0}
+    assert rates[2, 'side_branches'] == {1.0}
+    assert rates[1, 'backbone'] == rates[2, 'backbone'] == {0.1}
