@@ -18,6 +18,7 @@ import markdown_table
 from complexity import training_flops
 from dhm_plugin.checkpoints.export.config import load_config
 from dhm_plugin.checkpoints.export.image_shape import image_shape
+from dhm_plugin.checkpoints.export.to_mmpretrain import plain_model
 from zoo import shorten
 
 
@@ -34,9 +35,7 @@ def costs(cfg: Config, branches: list[dict]) -> list[list[str]]:
     """
     shape = image_shape(cfg)
     plain = copy.deepcopy(cfg)
-    plain.model.type = 'ImageClassifier'
-    for key in ('side_branches', 'mimicking_loss', 'eval_branches', 'predict_with'):
-        plain.model.pop(key, None)
+    plain.model = plain_model(plain.model)
     flops = training_flops(plain, shape)
     rows = []
     for i, branch in enumerate(branches):

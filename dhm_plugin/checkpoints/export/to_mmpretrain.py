@@ -7,6 +7,23 @@ from ...models import MultiBranchClsHead, SideBranchNeck
 from .trained import TrainedNetwork
 
 
+# What a DHMClassifier has beside an ImageClassifier.
+_OWN = 'side_branches', 'mimicking_loss', 'eval_branches', 'predict_with'
+
+
+def plain_model(model: dict) -> dict:
+    """Turn the config of a DHMClassifier into one of the plain network.
+
+    Args:
+        model (dict): The config; neck and head are taken as they are.
+
+    Returns:
+        dict: The config of an ``ImageClassifier``.
+    """
+    kept = {key: value for key, value in model.items() if key not in _OWN}
+    return {**kept, 'type': 'ImageClassifier'}
+
+
 def stock_network(trained: TrainedNetwork) -> nn.Module:
     """Build the plain network of a config out of MMPretrain's own parts.
 
@@ -16,10 +33,7 @@ def stock_network(trained: TrainedNetwork) -> nn.Module:
     Returns:
         nn.Module: An ``ImageClassifier`` with its own weights.
     """
-    model = trained.cfg.model.to_dict()
-    model['type'] = 'ImageClassifier'
-    for key in ('side_branches', 'mimicking_loss', 'eval_branches', 'predict_with'):
-        model.pop(key, None)
+    model = plain_model(trained.cfg.model.to_dict())
     if isinstance(trained.model.neck, SideBranchNeck):
         model['neck'] = dict(type='GlobalAveragePooling')
         model['backbone']['out_indices'] = tuple(trained.model.backbone.out_indices)
