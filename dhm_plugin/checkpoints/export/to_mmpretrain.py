@@ -6,7 +6,6 @@ from torch import nn
 from ...models import MultiBranchClsHead, SideBranchNeck
 from .trained import TrainedNetwork
 
-
 # What a DHMClassifier has beside an ImageClassifier.
 _OWN = 'side_branches', 'mimicking_loss', 'eval_branches', 'predict_with'
 
