@@ -1,11 +1,13 @@
 """What stands in a side branch for the modules that it has not."""
 
+import sys
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.checkpoint import CheckpointFunction
 
 
 class _Reached(Exception):
@@ -40,7 +42,7 @@ class Tape:
             self.outputs.clear()
 
     def check_gradient(self, name: str) -> None:
-        """Check that what runs now can get a gradient, if the forward pass can.
+        """Check that no reentrant checkpoint hides what runs now from the gradient.
 
         Args:
             name (str): Of the network's module whose output is recorded or replayed.
@@ -48,7 +50,9 @@ class Tape:
         Raises:
             RuntimeError: If not: without an error the gradients would be wrong.
         """
-        if self.trains and not torch.is_grad_enabled():
+        hidden = self.trains and not torch.is_grad_enabled()
+        # A network may run a module so itself; and a compiler sees through a checkpoint.
+        if hidden and not torch.compiler.is_compiling() and _in_a_checkpoint():
             raise RuntimeError(
                 f'side branch: {name} of the network is run, or taken up, without a '
                 "gradient, as MMEngine's activation_checkpointing does; the branch would "
@@ -161,6 +165,16 @@ class StandIn(nn.Module):
             self._tape.check_gradient(self._name)
             return self._tape.outputs[self._name]
         return args if self._several else args[0]
+
+
+def _in_a_checkpoint() -> bool:
+    """Look whether a reentrant checkpoint is running; nothing else tells."""
+    frame = sys._getframe()
+    while frame is not None:
+        if frame.f_code is CheckpointFunction.forward.__code__:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _public_attributes(module: nn.Module) -> dict[str, Any]:
