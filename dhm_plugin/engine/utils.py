@@ -7,6 +7,7 @@ from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from torch import nn
+from torch.utils.data import DataLoader
 
 
 def network_of(runner: Runner) -> nn.Module:
@@ -35,6 +36,18 @@ def optim_wrappers(runner: Runner) -> list[Any]:
     """
     wrapper = runner.optim_wrapper
     return [*wrapper.values()] if isinstance(wrapper, OptimWrapperDict) else [wrapper]
+
+
+def batch_size_of(loader: DataLoader) -> int | None:
+    """Give how many images a batch of a data loader has; the last one may have fewer.
+
+    Args:
+        loader (DataLoader): The data loader.
+
+    Returns:
+        int | None: Their number; None if its batch sampler does not say it.
+    """
+    return getattr(loader.batch_sampler, 'batch_size', loader.batch_size)
 
 
 def log_is_due(runner: Runner, batch_idx: int) -> bool:

@@ -1,9 +1,15 @@
-"""Names the machine that measured something."""
+"""What this machine is."""
 
+import os
 import platform
 from pathlib import Path
 
 import torch
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def device_name() -> str:

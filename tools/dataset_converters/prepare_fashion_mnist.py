@@ -115,15 +115,17 @@ def main() -> None:
         args.out.mkdir(parents=True, exist_ok=True)
         if args.source:
             unpack(args.source, args.out)
-        # A download that was killed leaves a part.
-        check_unpacked(args.out)
+        else:
+            # A download that was killed leaves a part.
+            check_unpacked(args.out)
         init_default_scope('mmpretrain')
         # MMPretrain 1.2.0 picks the files by test_mode and not by split.
         numbers = [
             len(FashionMNIST(str(args.out), split, test_mode=split == 'test'))
             for split in ('train', 'test')
         ]
-        check_unpacked(args.out)
+        if not args.source:
+            check_unpacked(args.out)
     except URLError as error:
         sys.exit(
             f'prepare_fashion_mnist.py: {FashionMNIST.url_prefix}: {error.reason}; name '

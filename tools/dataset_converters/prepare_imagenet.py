@@ -7,7 +7,6 @@ packed if it is given as both. Killed and started again, it goes on.
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from mmpretrain.datasets import ImageNet
 
 from dhm_plugin.folder_lock import folder_lock
 from imagenet_archives import STATE, unpack
+from machine import cores
 from packing import RAW, pack
 
 
@@ -60,7 +60,7 @@ def parse_args() -> argparse.Namespace:
         packed=args.out / 'packed',
         edge=400,
         quality=90,
-        jobs=len(os.sched_getaffinity(0)),
+        jobs=cores(),
     )
     for name, default in packing.items():
         if getattr(args, name) is None:

@@ -13,7 +13,7 @@ from torch import nn
 
 from ...checked_arguments import checked_arguments
 from ...models import DHMClassifier
-from ..utils import network_of, optim_wrappers
+from ..utils import batch_size_of, network_of, optim_wrappers
 
 # Modes of torch.compile that record CUDA graphs.
 _CUDA_GRAPHS = 'reduce-overhead', 'max-autotune'
@@ -65,7 +65,7 @@ class CompileHook(Hook):
             )
         # A training that goes on may begin with the smaller batch at the end of an epoch.
         loader = getattr(runner, 'train_dataloader', None)
-        images = getattr(getattr(loader, 'batch_sampler', None), 'batch_size', None) or 1
+        images = (batch_size_of(loader) if loader is not None else None) or 1
         for module, name in _compiled_methods(network):
             # In __dict__, past nn.Module's registration: it is no state of the network.
             module.__dict__[name] = _OneShape(

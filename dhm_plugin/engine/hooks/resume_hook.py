@@ -9,13 +9,12 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
-from torch.utils.data import DataLoader
 
 from ...checked_arguments import checked_arguments
 from ...models.iteration_seed import IterationSeed
 from ...seeds import EPOCH, ITERATION, TRAINING, VALIDATION, seed_process
 from ..loops import ResumableEpochLoop
-from ..utils import checkpoint_is_due, network_of, optim_wrappers
+from ..utils import batch_size_of, checkpoint_is_due, network_of, optim_wrappers
 
 
 @HOOKS.register_module()
@@ -169,8 +168,7 @@ def _plain(value: Any) -> Any:
 
 def _plan(runner: Runner) -> dict[str, int | None]:
     """Give what must stay, under the words of the warning."""
-    loader: DataLoader = runner.train_dataloader
-    size = getattr(loader.batch_sampler, 'batch_size', loader.batch_size)
+    size = batch_size_of(runner.train_dataloader)
     return dict(processes=dist.get_world_size(), batch_size=size)
 
 

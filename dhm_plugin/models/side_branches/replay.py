@@ -41,18 +41,23 @@ class Tape:
             self.recording = False
             self.outputs.clear()
 
-    def check_gradient(self, name: str) -> None:
+    def check_gradient(self, name: str, module: nn.Module | None = None) -> None:
         """Check that no reentrant checkpoint hides what runs now from the gradient.
 
         Args:
             name (str): Of the network's module whose output is recorded or replayed.
+            module (nn.Module, optional): The module that has run; a frozen one may run
+                so. Defaults to None: its output is replayed.
 
         Raises:
             RuntimeError: If not: without an error the gradients would be wrong.
         """
-        hidden = self.trains and not torch.is_grad_enabled()
+        if not self.trains or torch.is_grad_enabled():
+            return
+        if module is not None and not any(p.requires_grad for p in module.parameters()):
+            return
         # A network may run a module so itself; and a compiler sees through a checkpoint.
-        if hidden and not torch.compiler.is_compiling() and _in_a_checkpoint():
+        if not torch.compiler.is_compiling() and _in_a_checkpoint():
             raise RuntimeError(
                 f'side branch: {name} of the network is run, or taken up, without a '
                 "gradient, as MMEngine's activation_checkpointing does; the branch would "
@@ -109,9 +114,7 @@ class Recorder:
     def __call__(self, module: nn.Module, inputs: tuple, output: Any) -> None:
         """Keep the output."""
         if self.tape.recording:
-            # What is frozen may run so.
-            if any(parameter.requires_grad for parameter in module.parameters()):
-                self.tape.check_gradient(self.name)
+            self.tape.check_gradient(self.name, module)
             self.tape.outputs[self.name] = output
             # An exporter removes what is not needed itself.
             if self.tape.end == self.name and not torch.compiler.is_compiling():

@@ -1,7 +1,6 @@
 """Other ways to the images of a config of ImageNet."""
 
 import copy
-import os
 from pathlib import Path
 
 import torch
@@ -13,16 +12,12 @@ from torchvision import datasets, transforms
 from dhm_plugin.checkpoints.export.image_shape import image_shape, preprocessor_of
 from dhm_plugin.hub import find_root
 from dhm_plugin.models.data_preprocessors.dali_decoder import import_dali
+from machine import cores
 from packing import RAW, pack
 
 # Of packed images.
 QUALITY = 90
 DALI = 'configs/_base_/datasets/imagenet_bs32_dali.py'
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def dali_is_there() -> bool:

@@ -19,10 +19,11 @@ from dhm_plugin import DaliPreprocessor
 from dhm_plugin.checkpoints.export.config import load_config, type_name
 from dhm_plugin.checkpoints.export.image_shape import image_shape, preprocessor_of
 from dhm_plugin.engine.hooks.decode_ahead_hook import DecodedAhead
+from machine import cores
 from progress import track
 
 from . import memory
-from .images import cores, dali_is_there, torchvision_loader, with_dali, with_packed
+from .images import dali_is_there, torchvision_loader, with_dali, with_packed
 from .synthetic import write_jpegs
 from .timing import Times, in_turns
 

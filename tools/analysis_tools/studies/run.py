@@ -1,6 +1,5 @@
 """Runs the trainings of a study, several at once, and writes their rows."""
 
-import os
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import torch
 
 from dhm_plugin.checkpoints import remove_unfinished
 from dhm_plugin.folder_lock import folder_lock
+from machine import cores
 from progress import Progress, human_time
 
 from . import results
@@ -19,7 +19,7 @@ from .worker import workers
 
 def jobs_at_once() -> int:
     """Give the number of trainings that share this machine: one a core, or on a GPU."""
-    return 1 if torch.cuda.is_available() else len(os.sched_getaffinity(0))
+    return 1 if torch.cuda.is_available() else cores()
 
 
 def check(trainings: list[Training], rows: list[dict[str, str]], csv: Path) -> None:

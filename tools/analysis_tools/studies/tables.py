@@ -224,18 +224,14 @@ def corrected_p_values(
 
     Returns:
         dict[tuple[str, tuple[str, str]], float]: Name of the study and claim to the
-        p-value; nan where two seeds are not there yet.
+        p-value; 1 where two seeds are not there yet.
     """
     found = {
         (name, tuple(claim)): p_value(*(values(rows, config) for config in claim))
         for name, (rows, claims) in studies.items()
         for claim in claims
     }
-    corrected = holm([1.0 if math.isnan(p) else p for p in found.values()])
-    return {
-        claim: math.nan if math.isnan(p) else c
-        for (claim, p), c in zip(found.items(), corrected)
-    }
+    return dict(zip(found, holm([1.0 if math.isnan(p) else p for p in found.values()])))
 
 
 def settings_table(studies: Mapping[str, tuple[Study, Sequence[dict[str, str]]]]) -> str:
@@ -259,15 +255,14 @@ def settings_table(studies: Mapping[str, tuple[Study, Sequence[dict[str, str]]]]
     for name, (study, _) in trained.items():
         firsts[name] = next(iter(study.configs))
         same = study.configs[firsts[name]]
-        longer = [other for other in study.costs if study.configs[other] == same]
-        pairs = [(other, firsts[name]) for other in longer]
-        columns |= dict.fromkeys([*pairs, *study.claims])
+        longer = [(o, firsts[name]) for o in study.costs if study.configs[o] == same]
+        columns |= dict.fromkeys([*longer, *study.claims])
     lines = []
     for name, (study, rows) in trained.items():
         cells = []
         for pair in columns:
             cell = _difference(*(values(rows, config) for config in pair))
-            told = p_values.get((name, pair), math.nan) < 0.05
+            told = p_values.get((name, pair), 1.0) < 0.05
             cells.append(f'**{cell}**' if told else cell)
         length = f'{study.iterations:,}'
         lines.append([study.title, length, _mean(values(rows, firsts[name])), *cells])

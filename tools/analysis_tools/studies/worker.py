@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from dhm_plugin.engine.end_with_parent import end_with_parent
+from machine import cores
 
 TRAIN = Path(__file__).parents[2] / 'train.py'
 
@@ -28,7 +29,7 @@ def workers(jobs: int) -> ProcessPoolExecutor:
     Returns:
         ProcessPoolExecutor: To which :func:`train` is submitted.
     """
-    share = max(1, len(os.sched_getaffinity(0)) // jobs)
+    share = max(1, cores() // jobs)
     threads = int(os.environ.get('OMP_NUM_THREADS', share))
     context = multiprocessing.get_context('spawn')
     return ProcessPoolExecutor(jobs, context, _begin, (threads,))

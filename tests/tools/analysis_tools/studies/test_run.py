@@ -33,6 +33,12 @@ class Quick(Training):
         return dict(config=self.name, seed=self.seed, seconds=0.3, main=90.0)
 
 
+@pytest.fixture(autouse=True)
+def _in_threads(monkeypatch):
+    monkeypatch.setattr(run, 'workers', ThreadPoolExecutor)
+    monkeypatch.setattr(run, 'initial_weights', lambda trainings: None)
+
+
 def train_one(folder, seed):
     (folder / f'started{seed}').touch()
     time.sleep(0.1 if seed == 0 else 0.3)
@@ -41,9 +47,7 @@ def train_one(folder, seed):
 
 
 def test_after_a_failure_no_training_is_started(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(run, 'workers', ThreadPoolExecutor)
     monkeypatch.setattr(run, 'train_one', train_one)
-    monkeypatch.setattr(run, 'initial_weights', lambda trainings: None)
     csv = tmp_path / 'results.csv'
     trainings = [Quick(PLAIN, seed, tmp_path) for seed in range(8)]
     with pytest.raises(RuntimeError, match='seed 0 failed'):
@@ -73,9 +77,7 @@ def fails_late(folder, seed):
 
 
 def test_rows_of_those_that_run_are_written_whatever_fails(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(run, 'workers', ThreadPoolExecutor)
     monkeypatch.setattr(run, 'train_one', fails_late)
-    monkeypatch.setattr(run, 'initial_weights', lambda trainings: None)
     csv = tmp_path / 'results.csv'
     killed = tmp_path / '.results.abc.unfinished.csv'
     killed.touch()
