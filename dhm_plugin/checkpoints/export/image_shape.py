@@ -19,11 +19,8 @@ def image_shape(cfg: Config) -> tuple[int, int, int]:
             resizes to a size.
     """
     channels = len(preprocessor_of(cfg).get('mean', (0, 0, 0)))
-    # Those of a pretraining have no test images.
-    loaders = [cfg.get('test_dataloader'), cfg.get('train_dataloader')]
-    pipelines = [pipeline_of(loader.dataset) for loader in loaders if loader]
     steps = [
-        *(step for pipeline in pipelines for step in reversed(pipeline)),
+        *(step for pipeline in pipelines_of(cfg) for step in reversed(pipeline)),
         preprocessor_of(cfg),
         cfg.get('data_preprocessor') or ConfigDict(),
     ]
@@ -53,6 +50,19 @@ def preprocessor_of(cfg: Config) -> ConfigDict:
     """
     own = cfg.model.get('data_preprocessor')
     return own or cfg.get('data_preprocessor') or ConfigDict()
+
+
+def pipelines_of(cfg: Config) -> list[list[ConfigDict]]:
+    """Give the transforms of the test images and of the training images.
+
+    Args:
+        cfg (Config): The config; that of a pretraining has no test images.
+
+    Returns:
+        list[list[ConfigDict]]: As of :func:`pipeline_of`, a data loader each.
+    """
+    loaders = [cfg.get('test_dataloader'), cfg.get('train_dataloader')]
+    return [pipeline_of(loader.dataset) for loader in loaders if loader]
 
 
 def pipeline_of(dataset: ConfigDict) -> list[ConfigDict]:

@@ -9,7 +9,8 @@ from mmcv.transforms import LoadImageFromFile
 from mmengine import Config
 from mmpretrain.registry import TRANSFORMS
 
-from .image_shape import pipeline_of, preprocessor_of
+from .. import CheckpointError
+from .image_shape import pipelines_of, preprocessor_of
 from .trained import TrainedNetwork
 
 
@@ -21,15 +22,19 @@ def preprocessing(trained: TrainedNetwork) -> dict[str, str]:
 
     Returns:
         dict[str, str]: ``mean`` and ``std`` (JSON lists, in pixel values, by channel in
-        the given order), ``channel_order`` (RGB, BGR or L), ``image_size``, and, where
-        the checkpoint has them, ``classes`` (JSON list).
+        the given order), ``channel_order`` (RGB, BGR or L), ``image_size`` (JSON list,
+        height and width in pixels), and, where the checkpoint has them, ``classes`` (JSON
+        list).
+
+    Raises:
+        CheckpointError: If the config has a transform that is not registered.
     """
     settings = preprocessor_of(trained.cfg)
     metadata = dict(
         mean=json.dumps(list(settings.get('mean', ()))),
         std=json.dumps(list(settings.get('std', ()))),
         channel_order=_channel_order(trained.cfg, trained.image_shape[0]),
-        image_size=str(trained.image_shape[-1]),
+        image_size=json.dumps(list(trained.image_shape[1:])),
     )
     classes = trained.meta.get('dataset_meta', {}).get('classes')
     if classes is not None:
@@ -46,9 +51,11 @@ def write_onnx(trained: TrainedNetwork, path: Path) -> None:
 
     Raises:
         ImportError: If onnx, onnxscript or onnxruntime is not installed.
+        CheckpointError: As of :func:`preprocessing`.
     """
     import onnx
 
+    metadata = preprocessing(trained)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # of the exporter, about its own insides
         program = torch.onnx.export(
@@ -61,7 +68,7 @@ def write_onnx(trained: TrainedNetwork, path: Path) -> None:
             verbose=False,
         )
     proto = program.model_proto
-    onnx.helper.set_model_props(proto, preprocessing(trained))
+    onnx.helper.set_model_props(proto, metadata)
     onnx.checker.check_model(proto)
     onnx.save(proto, path)
 
@@ -96,9 +103,14 @@ class _Logits(torch.nn.Module):
 def _channel_order(cfg: Config, in_channels: int) -> str:
     if in_channels == 1:
         return 'L'
-    steps = [step['type'] for step in pipeline_of(cfg.test_dataloader.dataset)]
-    kinds = [TRANSFORMS.get(step) for step in steps]
+    steps = [step['type'] for step in next(iter(pipelines_of(cfg)), [])]
+    kinds = {step: TRANSFORMS.get(step) for step in steps}
+    for step in (step for step, kind in kinds.items() if kind is None):
+        raise CheckpointError(
+            f'{cfg.filename}: its transform {step} is not registered, so that the order '
+            'of the channels is not known; add its module to custom_imports'
+        )
     # MMCV decodes to BGR; data sets that come as arrays, as CIFAR, are RGB.
-    decoded = any(issubclass(kind, LoadImageFromFile) for kind in kinds)
+    decoded = any(issubclass(kind, LoadImageFromFile) for kind in kinds.values())
     to_rgb = preprocessor_of(cfg).get('to_rgb', False)
     return 'RGB' if to_rgb == decoded else 'BGR'

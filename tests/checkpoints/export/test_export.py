@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 from dhm_plugin.checkpoints import CheckpointError, read_state_dict
 from dhm_plugin.checkpoints.export import FORMATS, export
 from dhm_plugin.checkpoints.export import export as export_function
-from dhm_plugin.checkpoints.export.to_onnx import _channel_order, run_onnx
+from dhm_plugin.checkpoints.export.to_onnx import preprocessing, run_onnx
+from dhm_plugin.checkpoints.export.trained import TrainedNetwork
 from families import config_of, plain_config_of
 from paths import ROOT, full_disk
 
@@ -125,17 +126,38 @@ def test_onnx(trained, tmp_path):
     assert json.loads(metadata['mean']) == [123.675, 116.28, 103.53]
     assert json.loads(metadata['std']) == [58.395, 57.12, 57.375]
     assert metadata['channel_order'] == 'RGB'
-    assert metadata['image_size'] == '224'
+    assert json.loads(metadata['image_size']) == [224, 224]
     assert json.loads(metadata['classes']) == ['tench', 'goldfish']
+
+
+def metadata_of(cfg, shape=(3, 224, 224)):
+    return preprocessing(TrainedNetwork(torch.nn.Identity(), cfg, {}, shape))
 
 
 @pytest.mark.parametrize('data', ['imagenet_bs32', 'imagenet_bs32_dali'])
 def test_the_order_of_channels_is_the_networks(data):
     cfg = Config.fromfile(DHM)
     cfg.merge_from_dict(Config.fromfile(CONFIGS / f'_base_/datasets/{data}.py').to_dict())
-    assert _channel_order(cfg, 3) == 'RGB'
+    assert metadata_of(cfg)['channel_order'] == 'RGB'
     cfg.data_preprocessor.to_rgb = False
-    assert _channel_order(cfg, 3) == 'BGR'
+    assert metadata_of(cfg)['channel_order'] == 'BGR'
+
+
+def test_the_order_of_channels_without_test_images():
+    cfg = Config.fromfile(DHM)
+    cfg.test_dataloader = None
+    assert metadata_of(cfg)['channel_order'] == 'RGB'
+
+
+def test_refuses_a_transform_that_is_not_registered():
+    cfg = Config.fromfile(DHM)
+    cfg.test_dataloader.dataset.pipeline[0].type = 'LoadMine'
+    with pytest.raises(CheckpointError, match='transform LoadMine is not registered'):
+        metadata_of(cfg)
+
+
+def test_the_height_of_an_image_comes_first():
+    assert metadata_of(Config.fromfile(DHM), (3, 224, 192))['image_size'] == '[224, 192]'
 
 
 def test_onnx_of_grey_images(small, tmp_path):
@@ -143,7 +165,7 @@ def test_onnx_of_grey_images(small, tmp_path):
     export(SMALL, small, out, 'onnx')
     metadata = {entry.key: entry.value for entry in onnx.load(out).metadata_props}
     assert metadata['channel_order'] == 'L'
-    assert metadata['image_size'] == '8'
+    assert json.loads(metadata['image_size']) == [8, 8]
 
 
 @pytest.mark.one_stack
