@@ -2,6 +2,7 @@
 
 import modelindex
 import pytest
+import torchvision
 import yaml
 from mmengine import Config
 
@@ -20,6 +21,7 @@ ERRORS = {
     'resnet101_dhm': (21.348, 5.684),
     'resnet152_dhm': (20.810, 5.396),
 }
+V1 = 'IMAGENET1K_V1'
 # Those that are counted in little time; update_zoo.py --check does them all.
 QUICK = [
     f'{method}/{network}{"" if method == "plain" else f"_{method}"}_{rest}.py'
@@ -141,6 +143,30 @@ def test_the_readme_has_the_same_results():
             for depth in (18, 50, 101, 152)
         ]
         assert f'| {" | ".join([method.upper(), *cells])} |' in text
+
+
+def test_what_the_readme_says_of_plain_networks(models):
+    text = ' '.join((ROOT / 'configs/dhm/README.md').read_text().split())
+    depths, tops = (18, 50, 101, 152), ('acc@1', 'acc@5')
+    weights = [torchvision.models.get_weight(f'ResNet{d}_Weights.{V1}') for d in depths]
+    metrics = [each.meta['_metrics']['ImageNet-1K'] for each in weights]
+    plain = [[round(100 - each[top], 3) for top in tops] for each in metrics]
+    cells = [f'{top1:.3f} / {top5:.3f}' for top1, top5 in plain]
+    assert f'| plain, of torchvision | {" | ".join(cells)} |' in text
+
+    def below(method):
+        pairs = zip(depths, plain)
+        found = [p[0] - ERRORS[f'resnet{depth}_{method}'][0] for depth, p in pairs]
+        return '{:.1f}, {:.1f}, {:.1f} and {:.1f}'.format(*found).replace('-0.0', '0.0')
+
+    said = f"DHM's top-1 error is {below('dhm')} below theirs, DSL's {below('dsl')}."
+    assert said in text
+    ratios = []
+    for depth in depths:
+        of = models[f'resnet{depth}_dhm_8xb32_in1k']['Metadata']
+        ratios.append(of['Training FLOPs'] / of['FLOPs'])
+    said = '{:.1f}, {:.1f}, {:.1f} and {:.1f} times the FLOPs'.format(*ratios)
+    assert f'The training with side branches takes {said}' in text
 
 
 @pytest.mark.parametrize('method', METHODS)
