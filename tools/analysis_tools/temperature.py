@@ -32,6 +32,9 @@ from studies.training import Training
 
 # Temperatures that are tried.
 BOUNDS = (0.05, 20.0)
+# What a row may differ from its network measured again: the fourth digit, and an image
+# that falls into the next bin. Of 630 pairs of networks of other seeds none is so near.
+NEAR = {'nll_main': 1e-4, 'ece_main': 2e-2}
 # The likelihood without a temperature, which tells one network from another.
 UNSCALED = 'unscaled_nll_main'
 
@@ -112,7 +115,7 @@ def row_of(training: Training, row: dict[str, str]) -> dict:
     model = load_trained(training.config_file, checkpoint).model
     of_test = predictions(model, training.settings().val_dataloader)
     for name, value in measure(*of_test).items():
-        if not math.isclose(value, float(row[name]), rel_tol=1e-2):
+        if not abs(value - float(row[name])) <= NEAR[name]:
             raise ValueError(
                 f'{checkpoint}: has {name} {value:.4f}, its row in results.csv '
                 f'{row[name]}: it is another network'
