@@ -16,7 +16,8 @@ CONFIG = """
 _base_ = '{base}'
 
 train_dataloader = dict(
-    sampler=dict(_delete_=True, type='InfinitePartSampler', images=300)
+    dataset=dict(dataset=dict(indices=1237)),
+    sampler=dict(_delete_=True, type='InfinitePartSampler', images=300),
 )
 val_dataloader = dict(dataset=dict(split='train', indices=-200))
 test_dataloader = dict(

@@ -13,7 +13,7 @@ from pathlib import Path
 import mmengine
 import mmpretrain
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmpretrain.registry import MODELS
 
 from complexity import training_flops
@@ -154,21 +154,34 @@ class Training:
         return cfg
 
     def check_held_out(self) -> None:
-        """Check that the validation images are not the test images.
+        """Check that the validation images are no test images, and no training images.
+
+        How many images a data set has is not known here: of parts, only those from the
+        same end are told to overlap.
 
         Raises:
             ValueError: If they are.
         """
         cfg = self.settings()
-        validation, test = (
-            {key: value for key, value in loader.dataset.items() if key != 'pipeline'}
-            for loader in (cfg.val_dataloader, cfg.test_dataloader)
+        train, validation, test = (
+            _images_of(cfg[f'{name}_dataloader'].dataset)
+            for name in ('train', 'val', 'test')
         )
         if validation == test:
             raise ValueError(
                 f'{self.config}: val_dataloader and test_dataloader read the same '
                 'images; what is tuned must not see the test images: hold training '
                 'images out for val_dataloader, as configs/studies/map/base.py does'
+            )
+        parts = [each.pop('indices', None) for each in (train, validation)]
+        counted = all(isinstance(part, int) for part in parts)
+        same_end = counted and (parts[0] < 0) == (parts[1] < 0)
+        if train == validation and (same_end or None in parts):
+            raise ValueError(
+                f'{self.config}: train_dataloader and val_dataloader read some same '
+                f'images (indices {parts[0]} and {parts[1]}); what is tuned must not be '
+                'measured on what it is trained on: hold images out for val_dataloader, '
+                'as configs/studies/map/base.py does'
             )
 
     @property
@@ -309,6 +322,14 @@ class Training:
             # Of the file that was trained: the config may have been edited since.
             'settings': json.dumps(settings_of(load_config(self.config_file))),
         }
+
+
+def _images_of(dataset: ConfigDict) -> dict:
+    """Give what decides which images a data set has, inside any wrappers."""
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    rest = {key: value for key, value in dataset.items() if key != 'pipeline'}
+    return {'test_mode': False, **rest}
 
 
 def _step_flops(cfg: Config) -> float:

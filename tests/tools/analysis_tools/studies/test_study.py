@@ -119,6 +119,23 @@ def test_what_is_tuned_must_not_see_the_test_images(tmp_path):
         study.tunings()
 
 
+@pytest.mark.parametrize(
+    ('key', 'indices'),
+    [
+        ('train_dataloader.dataset.dataset.indices', None),
+        ('val_dataloader.dataset.indices', None),
+        ('val_dataloader.dataset.indices', 10000),
+    ],
+)
+def test_what_is_tuned_must_not_see_the_training_images(key, indices, tmp_path):
+    configs = {'plain': MAP / 'resnet8_1xb64_fmnist.py'}
+    options = {key: indices}
+    study = Study(tmp_path, configs, [5], options, grid={LR: [0.1]}, tuning_seeds=[0])
+    message = r'fmnist\.py: train_dataloader and val_dataloader read some same images'
+    with pytest.raises(ValueError, match=message):
+        study.tunings()
+
+
 def test_the_first_stage_is_the_protocols():
     study = read_study(MAP / 'stage1.py', MAP)
     tunings = study.tunings()
