@@ -35,7 +35,7 @@ def verify_archive(path: str | Path) -> None:
                 entry = info.filename
                 # But the code of TorchScript, which is not loaded.
                 compressed = info.compress_type != zipfile.ZIP_STORED
-                if compressed and '/code/' not in entry:
+                if compressed and entry.split('/')[1:2] != ['code']:
                     raise ValueError('it is compressed, which PyTorch does not do')
                 with archive.open(info) as content:
                     while content.read(_CHUNK):

@@ -32,6 +32,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlparse
 
 import numpy as np
 import torch
@@ -115,6 +116,21 @@ def load_checkpoints_safely() -> None:
         return checkpoint
 
     loader.load_checkpoint = classmethod(load_safely)
+    download = mmengine_checkpoint.load_url
+
+    @functools.wraps(download)
+    def load_url_safely(
+        url: str, model_dir: str | None = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        checkpoint = download(url, model_dir, *args, **kwargs)
+        folder = model_dir or os.path.join(torch.hub.get_dir(), 'checkpoints')
+        # Where PyTorch keeps it.
+        path = os.path.join(folder, os.path.basename(urlparse(url).path))
+        if os.path.isfile(path):
+            verify_archive(path)
+        return checkpoint
+
+    mmengine_checkpoint.load_url = load_url_safely
 
     # A resumed training keeps the text in the message hub; it does not run that.
     load_for_inferencer = infer._load_checkpoint

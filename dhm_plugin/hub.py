@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
 from mmengine.runner import CheckpointLoader
 from modelindex.load_model_index import load
 from modelindex.models.Model import Model
@@ -50,10 +49,8 @@ def zoo_models() -> Iterator[Model]:
 
 # MMEngine matches it as a regular expression, after those of addresses.
 @CheckpointLoader.register_scheme(prefixes=r'.+\.safetensors$', force=True)
-def load_from_safetensors(
-    path: str, map_location: object = None
-) -> dict[str, dict[str, torch.Tensor]]:
-    """Read weights in the format of safetensors, which MMEngine does not know.
+def load_from_safetensors(path: str, map_location: object = None) -> dict[str, dict]:
+    """Read a file in the format of safetensors, which MMEngine does not know.
 
     Args:
         path (str): The file.
@@ -61,12 +58,14 @@ def load_from_safetensors(
             None.
 
     Returns:
-        dict[str, dict[str, torch.Tensor]]: The weights under ``state_dict``.
+        dict[str, dict]: The weights under ``state_dict``, and ``meta`` if the file says
+        something, as those that this package writes do.
 
     Raises:
         CheckpointError: As :func:`read_state_dict` does.
     """
-    return {'state_dict': read_state_dict(os.path.expanduser(path))[0]}
+    weights, others = read_state_dict(os.path.expanduser(path))
+    return {**others, 'state_dict': weights}
 
 
 # MMPretrain's ``get_model(NAME, pretrained=True)`` goes on with random weights, if the

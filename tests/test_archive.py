@@ -2,6 +2,9 @@ import pickle
 import random
 import warnings
 import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
 import torch
@@ -43,6 +46,29 @@ def test_a_compressed_archive_is_not_unpacked(read, tmp_path):
     # PyTorch alone reads it.
     assert same(torch.load(path, weights_only=True))
     with pytest.raises(ValueError, match=r'small\.pth: is truncated or .* is compressed'):
+        read(path)
+
+
+@pytest.mark.parametrize('read', [through_mmengine, through_ours])
+def test_a_tensor_is_no_code_whatever_it_is_called(read, tmp_path):
+    """The pickle chooses its name. Code is compressed, and not loaded."""
+    whole, path = tmp_path / 'whole.pth', tmp_path / 'small.pth'
+    torch.save(WEIGHTS, whole)
+    with (
+        zipfile.ZipFile(whole) as stored,
+        zipfile.ZipFile(path, 'w', zipfile.ZIP_STORED) as small,
+    ):
+        for name in stored.namelist():
+            content = stored.read(name)
+            if name.endswith('/data.pkl'):
+                key = b'X\x01\0\0\x000'
+                assert key in content
+                content = content.replace(key, b'X\x08\0\0\0x/code/0')
+            named = name.replace('/data/0', '/data/x/code/0')
+            kind = zipfile.ZIP_STORED if named == name else zipfile.ZIP_DEFLATED
+            small.writestr(named, content, kind)
+    assert same(torch.load(path, weights_only=True))
+    with pytest.raises(ValueError, match=r'in whole/data/x/code/0 \(it is compressed'):
         read(path)
 
 
@@ -95,6 +121,27 @@ def test_in_the_home_folder(tmp_path, monkeypatch):
     (tmp_path / 'damaged.pth').write_bytes(data)
     with pytest.raises(DamagedArchive):
         load_checkpoint(torch.nn.Linear(32, 2), '~/damaged.pth')
+
+
+def test_from_an_address(tmp_path, monkeypatch):
+    """PyTorch keeps what it downloads, the damaged file too."""
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'home'))
+    torch.save(WEIGHTS, tmp_path / 'whole.pth')
+    data = bytearray((tmp_path / 'whole.pth').read_bytes())
+    data[data.index(WEIGHTS['weight'].numpy().tobytes()) + 8] ^= 1
+    (tmp_path / 'damaged.pth').write_bytes(data)
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    server = ThreadingHTTPServer(('127.0.0.1', 0), handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    address = f'http://127.0.0.1:{server.server_port}'
+    try:
+        assert same(through_mmengine(f'{address}/whole.pth?of=today'))
+        message = r'home/\S+/damaged\.pth: is truncated or damaged'
+        with pytest.raises(DamagedArchive, match=message):
+            through_mmengine(f'{address}/damaged.pth')
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_what_has_no_checksums_passes(tmp_path):

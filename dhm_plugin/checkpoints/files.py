@@ -2,8 +2,11 @@
 
 import errno
 import io
+import json
 import os
 import pickle
+import re
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +17,8 @@ import torch
 from ..archive import DamagedArchive, verify_archive
 
 _UNFINISHED = '.unfinished'
+# Of a file system that cannot flush a folder, and of a folder that must not be read.
+_NOT_FLUSHED = errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EACCES, errno.EPERM
 
 
 class CheckpointError(ValueError):
@@ -49,12 +54,13 @@ def read_state_dict(
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f'{path}: refused. It is no checkpoint, or loading it would run code; a '
-            f'checkpoint holds tensors and plain containers alone. torch says: {error}'
+            f'checkpoint holds tensors and plain containers alone. torch says: '
+            f'{_reason(error)}'
         ) from error
     except Exception as error:  # a damaged file makes torch raise about anything
         raise CheckpointError(
             f'{path}: cannot be read; it is truncated or no checkpoint of PyTorch. '
-            f'torch says: {error}'
+            f'torch says: {_reason(error)}'
         ) from error
     if not isinstance(content, dict):
         raise CheckpointError(
@@ -132,10 +138,11 @@ def write_checkpoint(content: dict, path: str | Path) -> None:
         content (dict): What to save: a state dict, or a dict with one under
             ``state_dict``.
         path (str | Path): Where to, as :func:`written_at_once` takes it. With the suffix
-            ``.safetensors`` the weights alone are written, in that format.
+            ``.safetensors`` the weights and ``meta`` alone are written, in that format,
+            ``meta`` as JSON.
 
     Raises:
-        CheckpointError: As :func:`written_at_once` does.
+        CheckpointError: As :func:`written_at_once` does, or if JSON cannot hold ``meta``.
         ImportError: If safetensors is asked for and not installed.
     """
     with written_at_once(path) as temporary:
@@ -151,6 +158,7 @@ def save(content: dict, path: Path) -> None:
 
     Raises:
         OSError: If it cannot be written.
+        CheckpointError: If safetensors is asked for and JSON cannot hold ``meta``.
         ImportError: If safetensors is asked for and not installed.
     """
     # To memory first: torch and safetensors raise errors of their own at a full disk.
@@ -158,12 +166,14 @@ def save(content: dict, path: Path) -> None:
         from safetensors import torch as safetensors
 
         weights = content.get('state_dict', content)
+        meta = content.get('meta') if weights is not content else None
+        metadata = {'format': 'pt'} | ({'meta': _json(meta)} if meta else {})
         # It takes no tensors that share memory.
         copies = {
             key: value.clone(memory_format=torch.contiguous_format)
             for key, value in weights.items()
         }
-        data = safetensors.save(copies, metadata={'format': 'pt'})
+        data = safetensors.save(copies, metadata=metadata)
     else:
         buffer = io.BytesIO()
         torch.save(content, buffer)
@@ -178,7 +188,7 @@ def written_at_once(path: str | Path) -> Iterator[Path]:
 
     Args:
         path (str | Path): The destination. Its folder is made if there is none; an
-            existing file is replaced.
+            existing file is replaced, and its mode kept. Of a link, what it leads to.
 
     Yields:
         Path: The temporary file, with the destination's suffix, to be written.
@@ -194,12 +204,15 @@ def written_at_once(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     if not path.name:
         raise CheckpointError(f'{path}: is a folder; name a file in it')
+    path = path.resolve() if path.is_symlink() else path
     temporary = path.with_name(
         f'.{path.stem}.{uuid.uuid4().hex}{_UNFINISHED}{path.suffix}'
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch(exist_ok=False)
+        if path.is_file():
+            shutil.copymode(path, temporary)
         yield temporary
         _flush(temporary)
         temporary.replace(path)
@@ -228,7 +241,7 @@ def _flush_names(folder: Path) -> None:
     try:
         _flush(folder)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.EBADF, errno.ENOTSUP):
+        if error.errno not in _NOT_FLUSHED:
             raise
 
 
@@ -241,10 +254,38 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
+def _reason(error: Exception) -> str:
+    """Give PyTorch's reason on one line, without its advice to load anything whatever."""
+    text = str(error).rpartition('WeightsUnpickler error: ')[2].strip()
+    return re.split(r'\n|\. ', text)[0]
+
+
 def _load(path: Path) -> object:
     if path.suffix == '.safetensors':
-        from safetensors.torch import load_file
-
-        return load_file(path)
+        return _load_safetensors(path)
     verify_archive(path)
     return torch.load(path, map_location='cpu', weights_only=True)
+
+
+def _json(meta: dict) -> str:
+    try:
+        return json.dumps(meta)
+    except TypeError as error:
+        raise CheckpointError(
+            f'its meta does not fit in safetensors ({error}); write to a .pth file'
+        ) from error
+
+
+def _load_safetensors(path: Path) -> dict:
+    from safetensors import safe_open
+    from safetensors.torch import load_file
+
+    with safe_open(path, framework='pt') as file:
+        text = (file.metadata() or {}).get('meta')
+    weights = load_file(path)
+    if text is None:
+        return weights
+    meta = json.loads(text)
+    if not isinstance(meta, dict):
+        raise ValueError(f'its meta is a {type(meta).__name__}, where a dict must be')
+    return dict(meta=meta, state_dict=weights)

@@ -88,7 +88,7 @@ def _others(folders: list[Path], last: str) -> list[Path]:
     of_last = re.sub(r'\\?\d+', r'\\d+', re.escape(last))
     pattern = re.compile(f'{_NAME}|{of_last}')
     # Neither links that lead nowhere, nor a folder whose name is what a power cut left.
-    paths = (path for folder in filter(isdir, folders) for path in folder.glob('*.pth'))
+    paths = (path for folder in filter(isdir, folders) for path in folder.glob('*'))
     found = [path for path in paths if pattern.fullmatch(path.name) and isfile(path)]
     return sorted(found, key=os.path.getmtime, reverse=True)
 

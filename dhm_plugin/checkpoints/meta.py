@@ -6,6 +6,9 @@ from pathlib import Path
 import torch
 from mmengine.runner import CheckpointLoader
 
+# What stays true of the weights alone: their classes, and how long they were trained.
+_KEPT = 'dataset_meta', 'epoch', 'iter', 'mmengine_version'
+
 
 def read_meta(path: str | Path) -> dict:
     """Read what MMEngine keeps of a training, without running any code.
@@ -32,3 +35,16 @@ def read_meta(path: str | Path) -> dict:
         content = CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
     meta = content.get('meta') if isinstance(content, dict) else None
     return meta if isinstance(meta, dict) else {}
+
+
+def meta_of_weights(others: dict) -> dict:
+    """Give what a checkpoint says of its weights, without what is of its training.
+
+    Args:
+        others (dict): What it holds beside them, as ``read_state_dict`` returns it.
+
+    Returns:
+        dict: The ``meta`` for a file of the weights alone.
+    """
+    meta = others.get('meta') or {}
+    return {key: meta[key] for key in _KEPT if key in meta}

@@ -79,6 +79,16 @@ def test_in_another_folder(folder, tmp_path, said):
     assert len(said) == 1
 
 
+def test_of_another_name(folder, said):
+    """CheckpointHook's ``filename_tmpl``."""
+    for epoch in (8, 9, 10):
+        (folder / f'epoch_{epoch}.pth').rename(folder / f'ckpt-{epoch}.pt')
+    (folder / 'last_checkpoint').write_text(str(folder / 'ckpt-11.pt'))
+    (folder / 'iter_7.pth').unlink()
+    assert latest_whole(folder) == str(folder / 'ckpt-10.pt')
+    assert len(said) == 1
+
+
 @pytest.mark.parametrize(
     ('how', 'what'),
     [

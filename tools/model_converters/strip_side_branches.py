@@ -5,16 +5,12 @@ import argparse
 import sys
 
 from dhm_plugin.checkpoints import CheckpointError, convert_file, strip_side_branches
+from dhm_plugin.checkpoints.meta import meta_of_weights
 
 
 def convert(weights: dict, others: dict) -> dict:
     """Keep the main branch, its classes, and how long it was trained."""
-    meta = others.get('meta') or {}
-    kept = ('dataset_meta', 'epoch', 'iter', 'mmengine_version')
-    return dict(
-        meta={key: meta[key] for key in kept if key in meta},
-        state_dict=strip_side_branches(weights),
-    )
+    return dict(meta=meta_of_weights(others), state_dict=strip_side_branches(weights))
 
 
 def main() -> None:

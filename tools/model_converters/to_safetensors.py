@@ -1,15 +1,18 @@
 #!/usr/bin/env python
-"""Keep the weights of a trained checkpoint alone, in half precision, as safetensors.
+"""Keep the weights of a trained checkpoint, in half precision, as safetensors.
 
-Those of the side branches too. MMEngine and all tools here load the file.
+Those of the side branches too, and the names of the classes. MMEngine and all tools here
+load the file.
 """
 
 import argparse
 import sys
+from pathlib import Path
 
 import torch
 
 from dhm_plugin.checkpoints import CheckpointError, convert_file
+from dhm_plugin.checkpoints.meta import meta_of_weights
 
 
 def convert(weights: dict, others: dict) -> dict:
@@ -22,7 +25,7 @@ def convert(weights: dict, others: dict) -> dict:
                 f'{key} is up to {x.abs().max():.3g}, above the largest number of half '
                 'precision, 65504; keep the checkpoint as it is'
             )
-    return rounded
+    return dict(meta=meta_of_weights(others), state_dict=rounded)
 
 
 def main() -> None:
@@ -31,13 +34,13 @@ def main() -> None:
     parser.add_argument('src', help='a checkpoint')
     parser.add_argument('dst', help='where to write; .safetensors')
     args = parser.parse_args()
-    if not args.dst.endswith('.safetensors'):
+    if Path(args.dst).suffix != '.safetensors':
         parser.error(f'{args.dst}: must end with .safetensors')
     try:
-        weights = convert_file(args.src, args.dst, convert)
+        content = convert_file(args.src, args.dst, convert)
     except (CheckpointError, ImportError) as error:
         sys.exit(f'to_safetensors.py: {error}')
-    print(f'{args.dst}: {len(weights)} weights, in half precision')
+    print(f'{args.dst}: {len(content["state_dict"])} weights, in half precision')
 
 
 if __name__ == '__main__':

@@ -14,6 +14,7 @@ from .. import (
     save,
     written_at_once,
 )
+from ..meta import meta_of_weights
 from .to_mmpretrain import stock_network
 from .to_onnx import run_onnx, write_onnx
 from .to_torchvision import resnet_weights, timm_network, torchvision_network
@@ -88,9 +89,11 @@ def _write_weights(
     else:
         build = torchvision_network if to == 'torchvision' else timm_network
         weights, network = resnet_weights(trained), build(trained)
-    meta = {k: v for k, v in trained.meta.items() if k in ('dataset_meta', 'epoch')}
-    bare = to != 'mmpretrain'
-    save(weights if bare else dict(meta=meta, state_dict=weights), path)
+    content = weights
+    if to == 'mmpretrain':
+        meta = meta_of_weights(dict(meta=trained.meta))
+        content = dict(meta=meta, state_dict=weights)
+    save(content, path)
     written, _ = read_state_dict(path)
     return _loaded(network, written, to)
 

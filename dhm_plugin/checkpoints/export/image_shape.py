@@ -15,8 +15,8 @@ def image_shape(cfg: Config) -> tuple[int, int, int]:
         tuple[int, int, int]: Channels, height, width.
 
     Raises:
-        ValueError: If neither a step of a pipeline nor the data preprocessor crops or
-            resizes to a size.
+        ValueError: If neither a step of a pipeline nor the data preprocessor crops,
+            resizes or pads to a size.
     """
     channels = len(preprocessor_of(cfg).get('mean', (0, 0, 0)))
     steps = [
@@ -25,12 +25,15 @@ def image_shape(cfg: Config) -> tuple[int, int, int]:
         cfg.get('data_preprocessor') or ConfigDict(),
     ]
     for step in steps:
+        kind = type_name(step.get('type', ''))
         size = step.get('crop_size') or step.get('scale')
+        if kind == 'Pad':
+            size = step.get('size')
         if isinstance(size, int):
             size = (size, size)
         if isinstance(size, (list, tuple)):
-            # MMCV's alone has the width first.
-            width_first = type_name(step.get('type', '')) == 'Resize'
+            # MMCV's alone have the width first.
+            width_first = kind in ('Pad', 'Resize')
             return channels, *(reversed(size) if width_first else size)
     raise ValueError(
         f'{cfg.filename}: the image size is unknown; a step of the test or training '

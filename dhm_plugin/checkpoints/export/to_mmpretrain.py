@@ -1,9 +1,11 @@
 """To a checkpoint of the stock MMPretrain config."""
 
+from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 from torch import nn
 
 from ...models import MultiBranchClsHead, SideBranchNeck
+from .. import CheckpointError
 from .trained import TrainedNetwork
 
 # What a DHMClassifier has beside an ImageClassifier.
@@ -23,6 +25,22 @@ def plain_model(model: dict) -> dict:
     return {**kept, 'type': 'ImageClassifier'}
 
 
+def check_image_classifier(trained: TrainedNetwork) -> None:
+    """Check that a network has a backbone, a neck and a head.
+
+    Args:
+        trained (TrainedNetwork): The trained network.
+
+    Raises:
+        CheckpointError: If it is a classifier of another kind, such as that of timm.
+    """
+    if not isinstance(trained.model, ImageClassifier):
+        raise CheckpointError(
+            f'a {type(trained.model).__name__} is exported to onnx alone; other formats '
+            'take an ImageClassifier or a DHMClassifier'
+        )
+
+
 def stock_network(trained: TrainedNetwork) -> nn.Module:
     """Build the plain network of a config out of MMPretrain's own parts.
 
@@ -31,7 +49,11 @@ def stock_network(trained: TrainedNetwork) -> nn.Module:
 
     Returns:
         nn.Module: An ``ImageClassifier`` with its own weights.
+
+    Raises:
+        CheckpointError: If it is a classifier of another kind.
     """
+    check_image_classifier(trained)
     model = plain_model(trained.cfg.model.to_dict())
     if isinstance(trained.model.neck, SideBranchNeck):
         model['neck'] = dict(type='GlobalAveragePooling')

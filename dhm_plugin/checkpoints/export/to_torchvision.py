@@ -7,6 +7,7 @@ from mmpretrain.models import ResNet
 from torch import nn
 
 from .. import CheckpointError
+from .to_mmpretrain import check_image_classifier
 from .trained import TrainedNetwork
 
 
@@ -22,6 +23,7 @@ def resnet_weights(trained: TrainedNetwork) -> dict[str, torch.Tensor]:
     Raises:
         CheckpointError: If it is not a ResNet that both know.
     """
+    check_image_classifier(trained)
     backbone = trained.model.backbone
     if type(backbone) is not ResNet or backbone.deep_stem or backbone.style != 'pytorch':
         raise CheckpointError(

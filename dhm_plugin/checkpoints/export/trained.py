@@ -84,7 +84,9 @@ def load_trained(config: str | Path, checkpoint: str | Path) -> TrainedNetwork:
 
 
 def _check_ema(cfg: Config, others: dict, checkpoint: str | Path) -> None:
-    hooks = [str(hook.type) for hook in cfg.get('custom_hooks') or ()]
+    defaults = (cfg.get('default_hooks') or {}).values()
+    hooks = [*(cfg.get('custom_hooks') or ()), *filter(None, defaults)]
+    hooks = [str(hook.type) for hook in hooks]
     # What has no log of a training is stripped or exported: averaged already.
     training = 'message_hub' in others
     ema = any('EMAHook' in hook for hook in hooks)

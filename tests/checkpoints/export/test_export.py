@@ -220,16 +220,32 @@ def test_refuses_what_does_not_fit(small, trained, tmp_path):
 
 def test_refuses_ema_without_ema(small, tmp_path):
     config = tmp_path / 'ema.py'
-    config.write_text(f"_base_ = '{SMALL}'\ncustom_hooks = [dict(type='EMAHook')]")
     weights, _ = read_state_dict(small)
     trained = tmp_path / 'trained.pth'
     torch.save(dict(state_dict=weights, message_hub={}), trained)
-    refuses(tmp_path, r'has no EMA weights \(ema_state_dict\)', config, trained)
+    hook = "dict(type='EMAHook')"
+    for hooks in (f'default_hooks = dict(ema={hook})', f'custom_hooks = [{hook}]'):
+        config.write_text(f"_base_ = '{SMALL}'\n{hooks}")
+        refuses(tmp_path, r'has no EMA weights \(ema_state_dict\)', config, trained)
     # A stripped or exported one has the averaged weights as its own.
     export(config, small, tmp_path / 'out.pth', 'mmpretrain')
     # MMEngine's default, with which a config may drop the hooks of its base.
     config.write_text(f"_base_ = '{SMALL}'\ncustom_hooks = None")
     export(config, trained, tmp_path / 'out.safetensors', 'mmpretrain')
+
+
+def test_a_classifier_of_timms(tmp_path):
+    config = tmp_path / 'timm.py'
+    model = dict(type='TimmClassifier', model_name='resnet18', loss={}, num_classes=4)
+    config.write_text(
+        f"_base_ = '{CONFIGS}/_base_/datasets/imagenet_bs32.py'\nmodel = {model}\n"
+        'model["loss"] = dict(type="CrossEntropyLoss")'
+    )
+    cfg = Config.fromfile(config)
+    torch.save(MODELS.build(cfg.model).state_dict(), tmp_path / 'src.pth')
+    for to in ('mmpretrain', 'torchvision', 'timm'):
+        message = 'a TimmClassifier is exported to onnx alone'
+        refuses(tmp_path, message, config, tmp_path / 'src.pth', to)
 
 
 @pytest.mark.parametrize(('to', 'package'), [('timm', 'timm'), ('onnx', 'onnx')])

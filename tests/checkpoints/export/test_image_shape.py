@@ -45,11 +45,14 @@ def test_a_preprocessor_needs_no_type():
     assert image_shape(cfg) == (1, 8, 8)
 
 
-def test_mmcvs_resize_has_the_width_first():
+@pytest.mark.parametrize(
+    'step', [dict(type='Resize', scale=(256, 128)), dict(type='Pad', size=(256, 128))]
+)
+def test_mmcv_has_the_width_first(step):
     cfg = Config.fromfile(ROOT / 'configs/plain/resnet18_8xb32_in1k.py')
-    step = dict(type='Resize', scale=(256, 128))
     image = TRANSFORMS.build(step)(dict(img=np.zeros((9, 9, 3), np.uint8)))['img']
-    cfg.test_dataloader.dataset.pipeline = [step]
+    crop = dict(type='CenterCrop', crop_size=9)
+    cfg.test_dataloader.dataset.pipeline = [crop, step]
     assert image_shape(cfg) == (3, *image.shape[:2]) == (3, 128, 256)
 
 

@@ -3,6 +3,7 @@
 import json
 from collections import OrderedDict
 
+import mmpretrain
 import pytest
 import torch
 from mmengine.runner import CheckpointLoader
@@ -125,11 +126,16 @@ def test_what_fails_writes_nothing(script, content, message, inline, tmp_path):
 def test_to_safetensors(inline, build, tmp_path):
     model = build('dhm/resnet8_dhm_1xb64_digits.py')
     src, dst = tmp_path / 'epoch_1.pth', tmp_path / 'weights.safetensors'
-    torch.save(dict(state_dict=model.state_dict(), meta=dict(epoch=1)), src)
+    meta = dict(epoch=1, dataset_meta=dict(classes=[*'abcdefghij']), seed=3)
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), src)
     text = inline(CONVERTERS / 'to_safetensors.py', src, dst)
     assert f'{dst}: {len(model.state_dict())} weights, in half precision' in text
     # MMEngine's own loader, as of --resume, load_from and get_model.
-    loaded = CheckpointLoader.load_checkpoint(str(dst), 'cpu')['state_dict']
+    checkpoint = CheckpointLoader.load_checkpoint(str(dst), 'cpu')
+    assert checkpoint['meta'] == dict(epoch=1, dataset_meta=meta['dataset_meta'])
+    model = mmpretrain.get_model('resnet8_dhm_1xb64_digits', pretrained=str(dst))
+    assert model._dataset_meta == meta['dataset_meta']
+    loaded = checkpoint['state_dict']
     assert loaded.keys() == model.state_dict().keys()
     for key, value in model.state_dict().items():
         rounded = value.half() if value.is_floating_point() else value
