@@ -111,7 +111,8 @@ class InMemoryDataset:
 
         Returns:
             list[dict]: One entry for all images: ``inputs``, uint8 (N, H, W, C), and
-            ``data_samples``, whose ``gt_label`` has all N labels.
+            ``data_samples``, whose ``gt_label`` has all N labels. With transforms, such
+            as those that MMPretrain's ``SwitchRecipeHook`` sets, an entry an image.
 
         Raises:
             RuntimeError: In a worker process, if the images lie on a GPU.
@@ -121,6 +122,8 @@ class InMemoryDataset:
                 f'{self.name}: the images lie on the GPU, which no worker process can '
                 'reach; set num_workers=0 and persistent_workers=False'
             )
+        if self.pipeline.transforms:
+            return [self[i] for i in indices]
         index = torch.as_tensor(indices, device=self.images.device)
         labels = DataSample().set_gt_label(self.labels[index])
         return [dict(inputs=self.images[index], data_samples=labels)]

@@ -3,6 +3,7 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import Compose
 from mmengine.runner import Runner
 from mmpretrain.datasets import CustomDataset, mnist
 from mmpretrain.registry import DATASETS
@@ -76,6 +77,19 @@ def test_reads_once(monkeypatch):
         )
     )
     assert calls == list(range(360))
+
+
+def test_transforms_that_are_set_later_count_for_batches(dataset):
+    """As those of MMPretrain's SwitchRecipeHook."""
+    dataset.pipeline = Compose([dict(type='Resize', scale=16)])
+    batch = dataset.__getitems__([3, 0])
+    assert len(batch) == 2
+    for index, each in zip((3, 0), batch):
+        assert each['inputs'].shape == (1, 16, 16)
+        assert torch.equal(each['inputs'], dataset[index]['inputs'])
+        assert torch.equal(
+            each['data_samples'].gt_label, dataset[index]['data_samples'].gt_label
+        )
 
 
 def test_refuses_a_pipeline_and_images_on_disk(tmp_path):

@@ -14,7 +14,12 @@ from torch import nn
 
 from ...checked_arguments import checked_arguments
 from ..heads import predictions
-from ..losses import accuracies, check_mimicking_loss, objective, target_of
+from ..losses import (
+    accuracies,
+    check_losses,
+    objective,
+    target_of,
+)
 from ..necks import SideBranchNeck
 from ..side_branches import SideBranches
 from .early_exit import maps_of, not_needed_for, without
@@ -122,10 +127,7 @@ class DHMClassifier(ImageClassifier):
             if isinstance(mimicking_loss, dict):
                 mimicking_loss = MODELS.build(mimicking_loss)
             self.mimicking_loss = mimicking_loss
-            if mimicking_loss is not None:
-                check_mimicking_loss(
-                    mimicking_loss, self.head.loss_module, self.branch_names
-                )
+            check_losses(self.head.loss_module, mimicking_loss, self.branch_names)
         self.predict_with = predict_with
 
     @property
@@ -250,26 +252,44 @@ class DHMClassifier(ImageClassifier):
         Returns:
             torch.Tensor | dict | list[DataSample]: As ``ImageClassifier`` does.
         """
-        if mode == 'tensor' and self.training and self.side_branches is not None:
-            # So that PreciseBNHook finds the statistics of all branches.
-            return self._logits_by_name(inputs)['main']
-        if mode not in ('tensor', 'predict') or (
-            self.predict_with == 'main'
-            and (mode == 'tensor' or not self._eval_branches_here)
-        ):
+        if mode != 'tensor':
             return super().forward(inputs, data_samples, mode)
+        if self.training and self.side_branches is not None:
+            # So that PreciseBNHook finds the statistics of all branches.
+            return self._predicted(self._logits_by_name(inputs))
+        if self.predict_with == 'main':
+            return super().forward(inputs, data_samples, mode)
+        return self._predicted(self._branches_of(inputs))
+
+    def predict(
+        self, inputs: torch.Tensor, data_samples: list[DataSample] | None = None
+    ) -> list[DataSample]:
+        """Predict with ``predict_with``.
+
+        Args:
+            inputs (torch.Tensor): Preprocessed images (N, C, H, W).
+            data_samples (list[DataSample], optional): Their labels. Defaults to None.
+
+        Returns:
+            list[DataSample]: As ``ImageClassifier`` gives them; where a side branch runs,
+            with the logits of the branches.
+        """
+        if self.predict_with == 'main' and not self._eval_branches_here:
+            return super().predict(inputs, data_samples)
+        branches = self._branches_of(inputs)
+        return predictions(self._predicted(branches), branches, data_samples)
+
+    def _branches_of(self, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Run what ``predict_with`` and ``eval_branches`` need."""
         if self.predict_with.startswith('side'):
-            logits = self._side_logits(inputs)
-            branches = {self.predict_with: logits}
-        else:
-            branches = self._logits_by_name(inputs)
-            logits = branches['main']
-            if self.predict_with == 'ensemble':
-                log_probs = torch.stack(tuple(branches.values())).log_softmax(dim=-1)
-                logits = log_probs.logsumexp(dim=0) - math.log(len(branches))
-        if mode == 'tensor':
-            return logits
-        return predictions(logits, branches, data_samples)
+            return {self.predict_with: self._side_logits(inputs)}
+        return self._logits_by_name(inputs)
+
+    def _predicted(self, branches: dict[str, torch.Tensor]) -> torch.Tensor:
+        if self.predict_with != 'ensemble':
+            return branches[self.predict_with]
+        log_probs = torch.stack(tuple(branches.values())).log_softmax(dim=-1)
+        return log_probs.logsumexp(dim=0) - math.log(len(branches))
 
     def _logits_by_name(
         self, inputs: torch.Tensor, forked: Sequence[bool] | None = None

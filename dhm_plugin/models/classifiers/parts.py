@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmengine.utils import is_list_of
-from mmpretrain.models import ClsHead, DeiTClsHead
+from mmpretrain.models import ClsHead, DeiTClsHead, LoRAModel
 from mmpretrain.registry import MODELS
 from torch import nn
 
@@ -91,8 +91,8 @@ def check_plain(
         head (dict): Its head.
 
     Raises:
-        TypeError: If one of them is no config, or the head computes a loss or
-            predictions of its own.
+        TypeError: If one of them is no config, the head computes a loss or predictions of
+            its own, or the backbone is a ``LoRAModel``.
     """
     if is_of_type(head, MultiBranchClsHead):
         raise TypeError(
@@ -105,6 +105,12 @@ def check_plain(
                 f'DHMClassifier: the {role} is a module; side branches are derived of '
                 'configs, so give its config, or describe them in a SideBranchNeck'
             )
+    if is_of_type(backbone, LoRAModel):
+        raise TypeError(
+            'DHMClassifier: the backbone is a LoRAModel, whose checkpoints hold its own '
+            'weights alone, and would lose the head and the side branches; take the '
+            'network in it as the backbone'
+        )
     if is_of_type(head, DeiTClsHead):
         raise TypeError(
             'DHMClassifier: the head is a DeiTClsHead, whose distilled network '

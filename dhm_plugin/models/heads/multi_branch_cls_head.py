@@ -10,7 +10,7 @@ from mmpretrain.structures import DataSample
 from torch import nn
 
 from ...checked_arguments import checked_arguments
-from ..losses import accuracies, check_mimicking_loss, objective, target_of
+from ..losses import accuracies, check_losses, objective, target_of
 from .predictions import predictions
 
 
@@ -82,8 +82,7 @@ class MultiBranchClsHead(LinearClsHead):
         if isinstance(mimicking_loss, dict):
             mimicking_loss = MODELS.build(mimicking_loss)
         self.mimicking_loss = mimicking_loss
-        if mimicking_loss is not None:
-            check_mimicking_loss(mimicking_loss, self.loss_module, self.branch_names)
+        check_losses(self.loss_module, mimicking_loss, self.branch_names)
 
     @property
     def branch_names(self) -> tuple[str, ...]:

@@ -66,15 +66,15 @@ class MimickingLoss(nn.Module):
         teachers: str = 'all',
     ) -> None:
         super().__init__()
-        if not 0 < temperature < math.inf:
+        if not isinstance(temperature, (int, float)) or not 0 < temperature < math.inf:
             raise ValueError(
-                f'MimickingLoss: temperature={temperature}; it must be a positive, '
+                f'MimickingLoss: temperature={temperature!r}; it must be a positive, '
                 'finite number, such as 1.0'
             )
         for name, value in (('loss_weight', loss_weight), ('eps', eps)):
-            if not 0 <= value < math.inf:
+            if not isinstance(value, (int, float)) or not 0 <= value < math.inf:
                 raise ValueError(
-                    f'MimickingLoss: {name}={value}; it must be 0 or a positive, '
+                    f'MimickingLoss: {name}={value!r}; it must be 0 or a positive, '
                     'finite number'
                 )
         for name, value in (('students', students), ('teachers', teachers)):
@@ -152,7 +152,7 @@ class MimickingLoss(nn.Module):
         Returns:
             torch.Tensor: Log-probabilities of the same shape, float32 at least.
         """
-        z = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        z = at_least_float32(logits)
         if self.temperature != 1:
             # Less the largest, which changes no softmax: so large logits lose no digits
             # in the division.
@@ -167,6 +167,18 @@ class MimickingLoss(nn.Module):
             f'temperature={self.temperature}, loss_weight={self.loss_weight}, '
             f'eps={self.eps}, students={self.students}, teachers={self.teachers}'
         )
+
+
+def at_least_float32(logits: torch.Tensor) -> torch.Tensor:
+    """Take lower precision up, which autocast on a CPU does not do for every loss.
+
+    Args:
+        logits (torch.Tensor): Of any shape.
+
+    Returns:
+        torch.Tensor: The same in float32, or as they are in float64.
+    """
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 def kl_divergence(teacher: torch.Tensor, student: torch.Tensor) -> torch.Tensor:

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from mmpretrain.evaluation.metrics import Accuracy
-from mmpretrain.models import FocalLoss
+from mmpretrain.models import FocalLoss, SeesawLoss
 from mmpretrain.structures import DataSample
 from torch import nn
 
-from .mimicking_loss import MimickingLoss
+from .mimicking_loss import MimickingLoss, at_least_float32
 
 
 def objective(
@@ -39,6 +39,7 @@ def objective(
         dict[str, torch.Tensor]: ``loss_ce_main``, ... and, with a mimicking loss,
         ``loss_mimic_main``, ...: scalars.
     """
+    logits = {name: at_least_float32(z) for name, z in logits.items()}
     losses = {
         f'loss_ce_{name}': classification_loss(z, target, avg_factor=len(z))
         for name, z in logits.items()
@@ -96,19 +97,36 @@ def accuracies(
     return found
 
 
-def check_mimicking_loss(
-    mimicking_loss: nn.Module, classification_loss: nn.Module, branches: Sequence[str]
+def check_losses(
+    classification_loss: nn.Module,
+    mimicking_loss: nn.Module | None,
+    branches: Sequence[str],
 ) -> None:
-    """Refuse a mimicking loss that has no pair of branches, or is beside a sigmoid.
+    """Refuse losses that do not fit branches that learn from one another.
 
     Args:
-        mimicking_loss (nn.Module): The mimicking loss.
-        classification_loss (nn.Module): The loss beside it.
+        classification_loss (nn.Module): Of every branch.
+        mimicking_loss (nn.Module, optional): The mimicking loss.
         branches (Sequence[str]): Names of the branches.
 
     Raises:
-        ValueError: If it does not fit.
+        TypeError: If the mimicking loss is no module.
+        ValueError: If it has no pair of branches, or is beside a sigmoid; or if the
+            classification loss counts what it is given, as ``SeesawLoss`` does.
     """
+    if isinstance(classification_loss, SeesawLoss):
+        raise ValueError(
+            'loss=SeesawLoss counts the images of each class whenever it is called, here '
+            'once a branch, and would not be that of the plain network; take a loss that '
+            'depends on logits and labels alone, such as CrossEntropyLoss'
+        )
+    if mimicking_loss is None:
+        return
+    if not isinstance(mimicking_loss, nn.Module):
+        raise TypeError(
+            f'mimicking_loss={mimicking_loss!r}; it must be a config such as '
+            "dict(type='MimickingLoss'), or None"
+        )
     known = isinstance(mimicking_loss, MimickingLoss)
     if known and not [*mimicking_loss.pairs(len(branches))]:
         raise ValueError(

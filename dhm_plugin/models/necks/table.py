@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
+from mmcv.cnn.bricks import DropPath
+from mmengine.utils import is_list_of, is_tuple_of
 from mmpretrain.models import ResNet
+from mmpretrain.models.backbones.resnet import get_expansion
 from torch import nn
 
 from ..backbones.cifar_backbone import CIFARBackbone
@@ -50,7 +53,13 @@ def with_stages(backbone: nn.Module, branches: Sequence[dict]) -> list[dict]:
 
 def _blocks(branch: dict) -> list[int]:
     blocks = branch['num_blocks']
-    return [blocks] if isinstance(blocks, int) else list(blocks)
+    blocks = [blocks] if isinstance(blocks, int) else blocks
+    if not is_list_of(blocks, int) and not is_tuple_of(blocks, int):
+        raise ValueError(
+            f'SideBranchNeck: num_blocks={blocks!r}; it must be an integer, or a list of '
+            'one for each stage'
+        )
+    return list(blocks)
 
 
 def _with_stages(
@@ -97,6 +106,8 @@ def _is_usual(backbone: ResNet) -> bool:
         backbone.style == 'pytorch'
         and not backbone.avg_down
         and backbone.conv_cfg is None
+        and backbone.expansion == get_expansion(backbone.block)
+        and not any(isinstance(module, DropPath) for module in backbone.modules())
         and set(strides[1:]) == {2}
         and set(dilations) == {1}
     )

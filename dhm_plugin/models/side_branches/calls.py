@@ -14,7 +14,7 @@ class Call(NamedTuple):
 
     Args:
         name (str): Of the module.
-        kind (str): Of the module: its type and the shapes of its parameters.
+        kind (tuple): Of the module: its type and the shapes of its parameters.
         depth (int): In how many other modules' calls it is made; 0 in the network's own.
         arguments (int): How many positional arguments it gets.
         inputs (tuple[tuple[int]]): Shapes of the tensors that it gets.

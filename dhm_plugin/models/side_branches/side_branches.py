@@ -250,6 +250,9 @@ def _configs_of_a_branch(
 def _anew(config: dict) -> dict:
     """Copy a config, without an initialization from trained weights."""
     config = copy.deepcopy(dict(config))
-    if 'Pretrained' in str(config.get('init_cfg')):
-        del config['init_cfg']
+    init = config.pop('init_cfg', None)
+    init = [init] if isinstance(init, dict) else init or []
+    # Without any, the part takes its own.
+    if kept := [each for each in init if 'Pretrained' not in str(each)]:
+        config['init_cfg'] = kept
     return config

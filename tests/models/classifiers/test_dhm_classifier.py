@@ -1,11 +1,13 @@
 import pytest
 import torch
+from mmengine import Config
 from mmengine.analysis import get_model_complexity_info
 from mmengine.runner import load_checkpoint
 from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 
 from dhm_plugin import DHMClassifier
+from paths import ROOT
 
 METHODS = {
     'resnet18': ('dhm/resnet18_dhm_8xb32_in1k.py', 'plain/resnet18_8xb32_in1k.py', 3, 64),
@@ -309,6 +311,31 @@ def test_predicts_with_the_mean(build):
     with torch.no_grad():
         logits = model(images)
     torch.testing.assert_close(logits.softmax(dim=-1), branches[-1])
+
+
+@pytest.mark.parametrize('config', ['described', 'plain'])
+@pytest.mark.parametrize('branch', ['main', 'side0', 'ensemble'])
+def test_every_way_to_predict_is_of_the_same_branch(branch, config, build):
+    if config == 'described':
+        model = build(ARCHITECTURES[0][0], **{'model.predict_with': branch})
+    else:
+        cfg = Config.fromfile(ROOT / 'configs/plain/resnet20_1xb64_digits.py').model
+        cfg.update(type='DHMClassifier', predict_with=branch)
+        model = MODELS.build(cfg)
+    images = torch.randn(3, 1, 8, 8)
+    # In training mode, of the same batch's statistics.
+    with torch.no_grad():
+        for mode in (True, False):
+            model.train(mode)
+            logits = model(images)
+            branches = dict(zip(model.branch_names, model.branch_logits(images)))
+            mean = torch.stack([*branches.values()]).softmax(dim=-1).mean(dim=0)
+            expected = mean if branch == 'ensemble' else branches[branch].softmax(dim=-1)
+            torch.testing.assert_close(logits.softmax(dim=-1), expected)
+        found = [model(images, mode='predict'), model.predict(images)]
+    for samples in found:
+        scores = torch.stack([sample.pred_score for sample in samples])
+        torch.testing.assert_close(scores, expected)
 
 
 def test_modes_of_modules_stay(build):

@@ -115,6 +115,22 @@ def test_refuses_a_head_without_logits(backbone, head, message):
     assert str(e.value).count('DHMClassifier: ') == 1
 
 
+def test_refuses_lora():
+    """Its hook takes the head out of every checkpoint."""
+    backbone = dict(
+        type='LoRAModel',
+        module=BACKBONES['DeiT'],
+        alpha=1,
+        rank=1,
+        targets=[dict(type='qkv')],
+    )
+    head = dict(type='VisionTransformerClsHead', num_classes=10, in_channels=16)
+    stock = MODELS.build(dict(type='ImageClassifier', backbone=backbone, head=head))
+    assert any(key.startswith('head.') for key in stock.state_dict())
+    with pytest.raises(TypeError, match='is a LoRAModel, whose checkpoints hold its own'):
+        MODELS.build(dict(type='DHMClassifier', backbone=backbone, head=head))
+
+
 @pytest.mark.parametrize('role', ['backbone', 'neck', 'head'])
 def test_refuses_a_module_instead_of_its_config(role):
     parts = dict(

@@ -221,6 +221,8 @@ def test_float64_stays():
         dict(temperature=-1.0),
         dict(temperature=float('nan')),
         dict(temperature=float('inf')),
+        dict(temperature='2'),
+        dict(loss_weight=None),
         dict(loss_weight=-1.0),
         dict(eps=-1e-8),
         dict(students='nobody'),

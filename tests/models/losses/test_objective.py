@@ -5,8 +5,10 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from mmpretrain.registry import MODELS
 
 from dhm_plugin import MimickingLoss, objective
+from dhm_plugin.models.losses import check_losses
 
 NAMES = ('side0', 'side1', 'main')
 
@@ -51,6 +53,41 @@ def test_without_mimicking_it_is_dsl():
     logits = {name: torch.randn(4, 5) for name in NAMES}
     terms = objective(logits, torch.tensor([0, 4, 2, 2]), cross_entropy)
     assert list(terms) == [f'loss_ce_{name}' for name in NAMES]
+
+
+@pytest.mark.parametrize(
+    'loss',
+    [
+        dict(type='LabelSmoothLoss', label_smooth_val=0.1),
+        dict(type='CrossEntropyLoss', use_soft=True),
+    ],
+)
+def test_in_bfloat16_the_losses_are_those_of_float32(loss):
+    """PyTorch's autocast on a CPU leaves those that it does not know as they are."""
+    classification_loss = MODELS.build(loss)
+    logits = {name: 4 * torch.randn(64, 50).bfloat16() for name in NAMES}
+    target = torch.arange(64) % 50
+    if 'use_soft' in loss:
+        target = F.one_hot(target, 50) * 0.7 + F.one_hot(target.flip(0), 50) * 0.3
+    exact = {name: z.float() for name, z in logits.items()}
+    expected = objective(exact, target, classification_loss)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        found = objective(logits, target, classification_loss)
+    for name, value in expected.items():
+        assert found[name].item() == value.item(), name
+
+
+@pytest.mark.parametrize('mimicking_loss', [None, MimickingLoss()])
+def test_refuses_a_loss_that_counts(mimicking_loss):
+    loss = MODELS.build(dict(type='SeesawLoss', num_classes=10))
+    with pytest.raises(ValueError, match='loss=SeesawLoss counts the images of each'):
+        check_losses(loss, mimicking_loss, NAMES)
+
+
+@pytest.mark.parametrize('mimicking_loss', ['MimickingLoss', True, F.kl_div])
+def test_refuses_what_is_no_module(mimicking_loss):
+    with pytest.raises(TypeError, match=r"it must be a config such as dict\(type='Mimi"):
+        check_losses(torch.nn.CrossEntropyLoss(), mimicking_loss, NAMES)
 
 
 def test_one_branch_mimics_nobody():

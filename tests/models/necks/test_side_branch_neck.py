@@ -99,6 +99,8 @@ class NoStage(nn.Module):
             [dict(fork=1, stages=[stage(8, 8)]), dict(fork=0, stages=[stage(4, 8)])],
             r'fork from the maps \[1, 0\]; they must be in order',
         ),
+        ([dict(stages=[stage(4, 8)], widen=2)], r'\[0\] has `stages` and widen, which'),
+        ([dict(stages=[stage(4, 8)], num_blocks=1)], 'has `stages` and num_blocks, wh'),
         ([dict(stages=[stage(4, 8)], fork_prob=0)], r'\[0\] has fork_prob=0; it must'),
         ([dict(stages=[stage(4, 8)], fork_prob=1.5)], 'fork_prob=1.5; it must'),
         ([dict(stages=[stage(4, 8)], fork_prob='x')], "fork_prob='x'; it must"),

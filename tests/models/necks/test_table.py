@@ -93,6 +93,21 @@ def test_given_maps_are_kept():
             ROW,
             'the stages of this ResNet are not known',
         ),
+        (
+            dict(type='ResNet', depth=50, expansion=2),
+            ROW,
+            'the stages of this ResNet are not known',
+        ),
+        (
+            dict(type='ResNet', depth=50, drop_path_rate=0.3),
+            ROW,
+            'the stages of this ResNet are not known',
+        ),
+        (
+            dict(type='ResNet', depth=50),
+            [dict(num_blocks=2.0)],
+            r'num_blocks=2\.0; it must be an integer, or a list of one for each stage',
+        ),
         (dict(type='LeNet5'), ROW, 'the stages of this LeNet5 are not known'),
         (
             dict(type='CIFARResNet', depth=8),

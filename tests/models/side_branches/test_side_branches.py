@@ -184,6 +184,21 @@ def test_trained_weights_do_not_reach_the_branches(as_list, tmp_path):
         assert (parameter == 7).all() == (parameter not in of_sides), name
 
 
+def test_other_initializations_do(tmp_path):
+    config = plain()
+    path = str(tmp_path / 'weights.pth')
+    torch.save(MODELS.build(config).backbone.state_dict(), path)
+    config['backbone']['init_cfg'] = [
+        dict(type='Constant', val=0.5, layer='Conv2d'),
+        dict(type='Pretrained', checkpoint=path),
+    ]
+    model = build(Config(dict(model=config)))
+    of_sides = [m for m in model.side_branches.modules() if isinstance(m, nn.Conv2d)]
+    assert of_sides
+    assert all((convolution.weight == 0.5).all() for convolution in of_sides)
+    assert not (model.backbone.conv1.weight == 0.5).any()
+
+
 def test_what_is_bypassed_is_named():
     model = MODELS.build(plain())
     model.side_branches.tape.detach()
