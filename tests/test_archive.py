@@ -32,19 +32,22 @@ def same(weights):
     )
 
 
+def rewrite(path, change):
+    """Write the weights, each entry as ``change`` gives it: name, content, compression."""
+    whole = path.with_name('whole.pth')
+    torch.save(WEIGHTS, whole)
+    with zipfile.ZipFile(whole) as stored, zipfile.ZipFile(path, 'w') as other:
+        for name in stored.namelist():
+            other.writestr(*change(name, stored.read(name)))
+    # PyTorch alone reads it.
+    assert same(torch.load(path, weights_only=True))
+
+
 @pytest.mark.parametrize('read', [through_mmengine, through_ours])
 def test_a_compressed_archive_is_not_unpacked(read, tmp_path):
     """Seen: 292 kB became a tensor of 300 MB."""
-    whole, path = tmp_path / 'whole.pth', tmp_path / 'small.pth'
-    torch.save(WEIGHTS, whole)
-    with (
-        zipfile.ZipFile(whole) as stored,
-        zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as small,
-    ):
-        for name in stored.namelist():
-            small.writestr(name, stored.read(name))
-    # PyTorch alone reads it.
-    assert same(torch.load(path, weights_only=True))
+    path = tmp_path / 'small.pth'
+    rewrite(path, lambda name, content: (name, content, zipfile.ZIP_DEFLATED))
     with pytest.raises(ValueError, match=r'small\.pth: is truncated or .* is compressed'):
         read(path)
 
@@ -52,22 +55,18 @@ def test_a_compressed_archive_is_not_unpacked(read, tmp_path):
 @pytest.mark.parametrize('read', [through_mmengine, through_ours])
 def test_a_tensor_is_no_code_whatever_it_is_called(read, tmp_path):
     """The pickle chooses its name. Code is compressed, and not loaded."""
-    whole, path = tmp_path / 'whole.pth', tmp_path / 'small.pth'
-    torch.save(WEIGHTS, whole)
-    with (
-        zipfile.ZipFile(whole) as stored,
-        zipfile.ZipFile(path, 'w', zipfile.ZIP_STORED) as small,
-    ):
-        for name in stored.namelist():
-            content = stored.read(name)
-            if name.endswith('/data.pkl'):
-                key = b'X\x01\0\0\x000'
-                assert key in content
-                content = content.replace(key, b'X\x08\0\0\0x/code/0')
-            named = name.replace('/data/0', '/data/x/code/0')
-            kind = zipfile.ZIP_STORED if named == name else zipfile.ZIP_DEFLATED
-            small.writestr(named, content, kind)
-    assert same(torch.load(path, weights_only=True))
+
+    def change(name, content):
+        if name.endswith('/data.pkl'):
+            key = b'X\x01\0\0\x000'
+            assert key in content
+            return name, content.replace(key, b'X\x08\0\0\0x/code/0'), zipfile.ZIP_STORED
+        if name.endswith('/data/0'):
+            return name[:-1] + 'x/code/0', content, zipfile.ZIP_DEFLATED
+        return name, content, zipfile.ZIP_STORED
+
+    path = tmp_path / 'small.pth'
+    rewrite(path, change)
     with pytest.raises(ValueError, match=r'in whole/data/x/code/0 \(it is compressed'):
         read(path)
 
