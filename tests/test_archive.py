@@ -33,7 +33,7 @@ def same(weights):
 
 
 def rewrite(path, change):
-    """Write the weights, each entry as ``change`` gives it: name, content, compression."""
+    """Write the weights, each entry as ``change`` gives name, content, compression."""
     whole = path.with_name('whole.pth')
     torch.save(WEIGHTS, whole)
     with zipfile.ZipFile(whole) as stored, zipfile.ZipFile(path, 'w') as other:
