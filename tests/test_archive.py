@@ -10,6 +10,7 @@ import pytest
 import torch
 from mmengine.runner import load_checkpoint
 
+from dhm_plugin import archive
 from dhm_plugin.archive import DamagedArchive, verify_archive
 from dhm_plugin.checkpoints import CheckpointError, read_state_dict
 
@@ -109,6 +110,27 @@ def test_names_the_file_and_the_entry(tmp_path):
         verify_archive(path)
     with pytest.raises(CheckpointError, match=message):
         read_state_dict(path)
+
+
+def test_damage_behind_the_first_chunk(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, '_CHUNK', 1 << 12)
+    numbers, path = torch.arange(4096.0), tmp_path / 'damaged.pth'
+    torch.save(dict(x=numbers), path)
+    data = bytearray(path.read_bytes())
+    data[data.index(numbers.numpy().tobytes()) + 4 * 4095] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DamagedArchive):
+        verify_archive(path)
+
+
+def test_a_damaged_mark_of_an_archive(tmp_path):
+    path = tmp_path / 'damaged.pth'
+    torch.save(WEIGHTS, path)
+    data = bytearray(path.read_bytes())
+    data[2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DamagedArchive):
+        verify_archive(path)
 
 
 def test_in_the_home_folder(tmp_path, monkeypatch):

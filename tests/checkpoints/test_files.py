@@ -2,9 +2,11 @@ import errno
 import os
 import pickle
 import stat
+import sys
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from dhm_plugin.checkpoints import (
@@ -162,18 +164,31 @@ def test_it_is_on_the_disk_before_it_is_in_its_place(tmp_path, monkeypatch):
     assert done == [str(temporary), str(tmp_path)]
 
 
-def test_a_file_system_that_cannot_flush_folders(tmp_path, monkeypatch):
-    """As some of networks: the names are there all the same."""
+def no_folder_is_flushed(monkeypatch, number):
     fsync = os.fsync
 
     def fsync_of_files(handle):
         if stat.S_ISDIR(os.fstat(handle).st_mode):
-            raise OSError(errno.EINVAL, 'Invalid argument')
+            raise OSError(number, os.strerror(number))
         fsync(handle)
 
     monkeypatch.setattr(os, 'fsync', fsync_of_files)
+
+
+@pytest.mark.parametrize('number', [errno.EINVAL, errno.EACCES])
+def test_a_file_system_that_cannot_flush_folders(number, tmp_path, monkeypatch):
+    """As some of networks: the names are there all the same."""
+    no_folder_is_flushed(monkeypatch, number)
+    handles = len(os.listdir('/proc/self/fd'))
     write_checkpoint(dict(state_dict=WEIGHTS), tmp_path / 'x.pth')
     assert os.listdir(tmp_path) == ['x.pth']
+    assert len(os.listdir('/proc/self/fd')) == handles
+
+
+def test_a_disk_that_fails_to_flush_a_folder(tmp_path, monkeypatch):
+    no_folder_is_flushed(monkeypatch, errno.EIO)
+    with pytest.raises(CheckpointError, match=r'x\.pth: cannot be written'):
+        write_checkpoint(dict(state_dict=WEIGHTS), tmp_path / 'x.pth')
 
 
 def test_what_a_killed_process_had_begun_is_removed(tmp_path):
@@ -238,6 +253,38 @@ def test_safetensors_where_the_suffix_says_so(tmp_path):
     weights, others = read_state_dict(path)
     assert set(weights) == set(WEIGHTS)
     assert others == {}
+    # The very same tensor under two names; and a weight that is called so.
+    write_checkpoint({'a': tied, 'meta': tied}, path)
+    assert set(read_state_dict(path)[0]) == {'a', 'meta'}
+    with safe_open(path, framework='pt') as file:
+        assert file.metadata() == {'format': 'pt'}
+    # Written by others.
+    save_file(WEIGHTS, path)
+    assert set(read_state_dict(path)[0]) == set(WEIGHTS)
+
+
+def test_without_the_package(tmp_path, monkeypatch):
+    save_file(WEIGHTS, tmp_path / 'x.safetensors')
+    monkeypatch.setitem(sys.modules, 'safetensors', None)
+    with pytest.raises(ImportError):
+        read_state_dict(tmp_path / 'x.safetensors')
+
+
+def test_a_prefix_of_some_keys_stays(tmp_path):
+    some = {'module.a': torch.ones(1), 'other.weight': torch.ones(1)}
+    torch.save(some, tmp_path / 'x.pth')
+    assert list(read_state_dict(tmp_path / 'x.pth')[0]) == list(some)
+
+
+def test_names_what_cannot_be_converted(tmp_path):
+    torch.save(WEIGHTS, tmp_path / 'x.pth')
+
+    def convert(*_):
+        raise CheckpointError('why')
+
+    with pytest.raises(CheckpointError, match=r'x\.pth: why'):
+        convert_file(tmp_path / 'x.pth', tmp_path / 'y.pth', convert)
+    assert os.listdir(tmp_path) == ['x.pth']
 
 
 def test_safetensors_keep_what_is_said_of_the_weights(tmp_path):

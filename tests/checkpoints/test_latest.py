@@ -1,3 +1,4 @@
+import logging
 import os
 import shutil
 
@@ -36,11 +37,15 @@ def damage(path, how):
 
 @pytest.fixture
 def said(monkeypatch):
-    """What is printed, line by line."""
+    """What is printed, line by line; that there is none is no warning."""
     lines = []
-    monkeypatch.setattr(
-        'dhm_plugin.checkpoints.latest.print_log', lambda text, *_: lines.append(text)
-    )
+
+    def print_log(text, logger, level=logging.INFO):
+        assert logger == 'current'
+        assert (level == logging.INFO) == text.endswith('no checkpoint to resume from')
+        lines.append(text)
+
+    monkeypatch.setattr('dhm_plugin.checkpoints.latest.print_log', print_log)
     return lines
 
 
@@ -77,6 +82,34 @@ def test_in_another_folder(folder, tmp_path, said):
     damage(out / 'epoch_10.pth', 'cut')
     assert latest_whole(folder) == str(out / 'epoch_9.pth')
     assert len(said) == 1
+
+
+def test_another_process_is_told(folder, monkeypatch):
+    module = 'dhm_plugin.checkpoints.latest.'
+    monkeypatch.setattr(f'{module}is_main_process', lambda: False)
+
+    def told(found):
+        assert found == [None]
+        found[0] = 'of the first'
+
+    monkeypatch.setattr(f'{module}broadcast_object_list', told)
+    assert latest_whole(folder) == 'of the first'
+
+
+def test_other_files_are_no_checkpoints_of_the_training(folder, said):
+    other = folder / 'epoch_10_old.pth'
+    torch.save({'state_dict': {'x': torch.ones(1)}}, other)
+    (folder / 'last_checkpoint').unlink()
+    assert latest_whole(folder) == str(folder / 'epoch_10.pth')
+    (folder / 'last_checkpoint').write_text(f'{folder / "epoch_9.pth"}\n')
+    assert latest_whole(folder) == str(folder / 'epoch_9.pth')
+
+
+def test_an_empty_pointer_alone(tmp_path, said):
+    (tmp_path / 'last_checkpoint').touch()
+    assert latest_whole(tmp_path) is None
+    (line,) = said
+    assert 'last_checkpoint is empty. No other checkpoint is whole' in line
 
 
 def test_of_another_name(folder, said):

@@ -53,3 +53,21 @@ def test_ranks_the_small_probabilities_of_half_precision(predictions):
     evaluator = Evaluator(BranchAccuracy(topk=(2,)))
     evaluator.process([sample])
     assert set(evaluator.evaluate(1).values()) == {100}
+
+
+def test_which_accuracies(predictions):
+    found = {}
+    for topk in ((1, 5), (5, 1), 1, (10,)):
+        evaluator = Evaluator(BranchAccuracy(topk=topk))
+        evaluator.process(predictions)
+        found[topk] = evaluator.evaluate(len(predictions))
+    assert found[5, 1] == found[1, 5]
+    assert found[1].items() <= found[1, 5].items()
+    assert {*found[10,].values()} == {100}
+
+
+def test_refuses_if_one_sample_has_no_side_branches(predictions):
+    samples = [sample.to_dict() for sample in predictions[:2]]
+    del samples[1]['branch_logits']
+    with pytest.raises(ValueError, match='have no logits of the side branches'):
+        BranchAccuracy().process(None, samples)

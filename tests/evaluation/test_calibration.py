@@ -100,3 +100,17 @@ def test_the_bounds_of_bins():
 def test_refuses_no_bins():
     with pytest.raises(ValueError, match='Calibration: bins=0; it must be at least 1'):
         Calibration(bins=0)
+
+
+def test_a_bound_is_in_the_bin_below():
+    samples = [
+        DataSample().set_gt_label(label).set_pred_score(torch.tensor(scores))
+        for label, scores in ((1, [0.5, 0.5]), (0, [0.75, 0.25]))
+    ]
+    found = evaluate(samples, metric=Calibration(bins=2))
+    assert found['calibration/ece_main'] == pytest.approx(100 * (0.5 + 0.25) / 2)
+
+
+def test_nan_stays():
+    sample = DataSample().set_gt_label(0).set_pred_score(torch.full((2,), math.nan))
+    assert math.isnan(evaluate([sample])['calibration/ece_main'])

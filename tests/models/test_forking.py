@@ -1,7 +1,9 @@
 """Side branches that are forked at random."""
 
 import itertools
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from mmengine.logging import MessageHub
@@ -9,6 +11,7 @@ from mmengine.optim import OptimWrapper
 from mmpretrain.structures import DataSample
 
 from dhm_plugin import BFloat16OptimWrapper, CompileHook
+from dhm_plugin.models.forking import draw_forks
 
 FORKED = 'ablations/resnet20_dhm-fork0.5_1xb64_digits.py'
 ALWAYS = 'dhm/resnet20_dhm_1xb64_digits.py'
@@ -131,3 +134,10 @@ def test_iterations_decide(build):
     assert drawn(range(20, 40)) == unbroken[20:]
     assert len({tuple(choice) for choice in unbroken}) == 4
     hub.runtime_info.clear()
+
+
+def test_each_branch_has_its_own_probability():
+    sequences = map(np.random.SeedSequence, range(2000))
+    seed = SimpleNamespace(next_sequence=sequences.__next__)
+    drawn = np.array([draw_forks([0.2, 0.9], seed) for _ in range(2000)])
+    assert drawn.mean(axis=0).tolist() == pytest.approx([0.2, 0.9], abs=0.05)

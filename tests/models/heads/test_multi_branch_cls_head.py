@@ -159,3 +159,32 @@ def test_refuses_branches_that_do_not_fit():
             head.check_side_channels(channels)
     with pytest.raises(ValueError, match='ends with 6 channels; set in_channels=6'):
         head.check_main_channels(6)
+
+
+def test_each_accuracy_is_of_its_own_k():
+    head = make_head(cal_acc=True, topk=(1, 2))
+    losses = head.loss(FEATS, labelled())
+    for name, z in head.branch_logits(FEATS).items():
+        for k in (1, 2):
+            right = (z.topk(k).indices == LABELS[:, None]).any(1).float().mean() * 100
+            torch.testing.assert_close(losses[f'accuracy_top-{k}_{name}'], right)
+    assert any(
+        losses[f'accuracy_top-1_{name}'] != losses[f'accuracy_top-2_{name}']
+        for name in head.branch_names
+    )
+    assert 'accuracy_top-1_main' in make_head(cal_acc=True, topk=1).loss(
+        FEATS, labelled()
+    )
+
+
+def test_initialization():
+    """That of MMPretrain's LinearClsHead."""
+    head = MultiBranchClsHead(100, 100, side_in_channels=(100,))
+    head.init_weights()
+    for classifier in (head.fc, *head.side_fcs):
+        assert classifier.weight.std().item() == pytest.approx(0.01, rel=0.1)
+        assert not classifier.bias.any()
+
+
+def test_predictions_keep_no_graph():
+    assert not make_head().predict(FEATS)[0].branch_logits.requires_grad

@@ -223,6 +223,8 @@ def test_float64_stays():
         dict(temperature=float('inf')),
         dict(temperature='2'),
         dict(loss_weight=None),
+        dict(loss_weight=float('inf')),
+        dict(eps=float('inf')),
         dict(loss_weight=-1.0),
         dict(eps=-1e-8),
         dict(students='nobody'),
@@ -233,3 +235,8 @@ def test_refuses_settings(settings):
     (name,) = settings
     with pytest.raises(ValueError, match=f'{name}=.*it must be'):
         MimickingLoss(**settings)
+
+
+def test_divergences_have_no_gradient():
+    logits = [torch.randn(2, 3, requires_grad=True) for _ in range(2)]
+    assert not MimickingLoss().divergences(logits).requires_grad

@@ -70,6 +70,7 @@ def test_switch_to_deploy():
     neck.switch_to_deploy()
     assert not neck.state_dict()
     assert len(neck.train()(MAPS)) == 1
+    assert neck.forks == neck.fork_probs == []
 
 
 class NoStage(nn.Module):
@@ -102,7 +103,7 @@ class NoStage(nn.Module):
         ([dict(stages=[stage(4, 8)], widen=2)], r'\[0\] has `stages` and widen, which'),
         ([dict(stages=[stage(4, 8)], num_blocks=1)], 'has `stages` and num_blocks, wh'),
         ([dict(stages=[stage(4, 8)], fork_prob=0)], r'\[0\] has fork_prob=0; it must'),
-        ([dict(stages=[stage(4, 8)], fork_prob=1.5)], 'fork_prob=1.5; it must'),
+        ([dict(stages=[stage(4, 8)], fork_prob=1.01)], 'fork_prob=1.01; it must'),
         ([dict(stages=[stage(4, 8)], fork_prob='x')], "fork_prob='x'; it must"),
         ([dict(fork=-1, stages=[stage(4, 8)])], r'maps \[-1\]'),
     ],
@@ -112,7 +113,10 @@ def test_refuses_branches(branches, message):
         SideBranchNeck(branches)
 
 
-def test_refuses_a_stage_without_channels():
+@pytest.mark.parametrize('has', [(), ('in_channels',), ('out_channels',)])
+def test_refuses_a_stage_without_channels(has, monkeypatch):
+    for name in has:
+        monkeypatch.setattr(NoStage, name, 4, raising=False)
     MODELS.register_module(module=NoStage, force=True)
     with pytest.raises(TypeError, match=r'branches\[0\].stages\[0\], a NoStage, lacks'):
         SideBranchNeck([dict(stages=[dict(type='NoStage')])])

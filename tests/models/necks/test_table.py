@@ -62,6 +62,19 @@ def test_the_branches_go_on_as_the_backbone_does():
     ] * 3
 
 
+def test_the_last_stage_alone_is_widened():
+    backbone = MODELS.build(dict(type='ResNet', depth=18))
+    (side,) = with_stages(backbone, [dict(num_blocks=(1, 1), widen=2)])
+    assert [stage['out_channels'] for stage in side['stages']] == [256, 1024]
+
+
+def test_a_backbone_whose_branches_are_refused_stays():
+    backbone = MODELS.build(dict(type='ResNet', depth=18))
+    with pytest.raises(ValueError, match='leave out'):
+        with_stages(backbone, [dict(num_blocks=1, fork=0)])
+    assert backbone.out_indices == (3,)
+
+
 def test_given_maps_are_kept():
     backbone = dict(type='CIFARResNet', depth=8, out_indices=(0, 2))
     model = classifier(backbone, [dict(num_blocks=(1, 1))], in_channels=64)
@@ -102,6 +115,29 @@ def test_given_maps_are_kept():
             dict(type='ResNet', depth=50, drop_path_rate=0.3),
             ROW,
             'the stages of this ResNet are not known',
+        ),
+        *(
+            (
+                dict(type=kind, depth=50, **options),
+                ROW,
+                f'the stages of this {kind} are not known',
+            )
+            for kind, options in (
+                ('ResNeXt', {}),
+                ('ResNet', dict(style='caffe')),
+                ('ResNet', dict(conv_cfg=dict(type='Conv2dAdaptivePadding'))),
+                ('ResNet', dict(dilations=(1, 1, 1, 2))),
+            )
+        ),
+        (
+            dict(type='CIFARResNet', depth=8),
+            [dict(num_blocks=(1, 1), fork=0)],
+            'leave out `stages` and `fork`',
+        ),
+        (
+            dict(type='ResNet', depth=18),
+            [dict(num_blocks=())],
+            r'num_blocks=\(\); it must be an integer, or a list of one for each stage',
         ),
         (
             dict(type='ResNet', depth=50),

@@ -191,7 +191,7 @@ class Study:
         for method, means in self.means(rows).items():
             means = [-math.inf if math.isnan(mean) else mean for mean in means]
             # Equal up to the rounding of a sum.
-            best = max(range(len(means)), key=lambda i: (round(means[i], 6), -i))
+            best = max(range(len(means)), key=lambda i: round(means[i], 6))
             chosen[method] = self.points[best]
         return chosen
 

@@ -4,6 +4,7 @@ from scipy import stats
 
 from studies.comparison import (
     bootstrap_interval,
+    differences,
     holm,
     p_value,
     paired_difference,
@@ -20,6 +21,11 @@ def test_interval_is_that_of_a_paired_t_test():
     low, high = test.confidence_interval(0.95)
     assert (mean - half, mean + half) == pytest.approx((low, high))
     assert seeds == 6
+
+
+def test_differences_are_in_the_order_of_the_seeds():
+    """The bootstrap draws by their places."""
+    assert differences({1: 1.0, 8: 2.0}, {8: 0.0, 1: 0.0}) == [1.0, 2.0]
 
 
 def test_compares_shared_seeds_alone():

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -6,6 +7,7 @@ from paths import ROOT
 from studies.choice import freeze, frozen
 from studies.study import Study, read_study, tuning_name
 from studies.tables import tuning_table
+from studies.training import Training
 
 MAP = ROOT / 'configs/studies/map'
 LR, DECAY = 'optim_wrapper.optimizer.lr', 'optim_wrapper.optimizer.weight_decay'
@@ -51,6 +53,33 @@ def test_what_has_diverged_is_not_chosen(study):
     accuracies = [[9, 'nan', 1, 2], [9, 90, 20, 2]]
     rows = rows_of(study, dict.fromkeys(study.configs, accuracies))
     assert study.choose(rows)['dhm'] == {LR: 0.3, DECAY: 1e-4}
+
+
+def test_a_first_one_that_has_diverged_is_not_chosen(study):
+    rows = rows_of(study, dict.fromkeys(study.configs, [['nan', 9, 1, 2]] * 2))
+    assert study.choose(rows)['plain'] == study.points[1]
+
+
+def test_costs_are_rounded_up(study, monkeypatch):
+    flops = {'a.py': 3, 'b.py': 4}
+    monkeypatch.setattr(Training, 'step_flops', lambda self: flops[self.config.name])
+    study = replace(study, iterations=10, costs={'plain': 'dhm'})
+    finals = study.finals(dict.fromkeys(study.configs, study.points[0]))
+    assert {t.name: t.iterations for t in finals} == {'plain': 14, 'dhm': 10}
+
+
+def test_what_is_tuned_and_what_is_final(study, monkeypatch):
+    monkeypatch.setattr(Training, 'check_held_out', lambda self: None)
+    study = replace(study, options={LR: 7.0, 'other': 3}, consistency=7)
+    tunings = study.tunings()
+    point = study.points[0]
+    finals = study.finals(dict.fromkeys(study.configs, point))
+    # The point counts, whatever the options say.
+    assert all(t.options == {**point, 'other': 3} for t in finals)
+    assert {t.options[LR] for t in tunings} == {0.1, 0.3}
+    assert {t.consistency for t in tunings} == {0}
+    assert {t.consistency for t in finals} == {7}
+    assert {t.folder for t in tunings} == {study.folder / 'tuning'}
 
 
 def test_the_table_of_the_tuning(study):
@@ -230,6 +259,13 @@ GOOD = dict(
         ),
         (dict(seeds=['1']), r"seeds=\['1'\]; there must be some, integers"),
         (dict(seeds=[]), r'seeds=\[\]; there must be some'),
+        (dict(seeds=[-1]), r'seeds=\[-1\]; there must be some, integers from 0 on'),
+        (dict(tuning_seeds=[]), r'tuning_seeds=\[\]; there must be some'),
+        (dict(tuning_seeds=[0, 0]), r'tuning_seeds=\[0, 0\]; .* none twice'),
+        (
+            dict(claims=[['a', 'b', 'a']]),
+            r"claims has \['a', 'b', 'a'\], which is no pair",
+        ),
         (dict(iterations='3'), "iterations='3'; it must be of type int"),
         (dict(iterations=0), 'iterations=0; must be at least 1'),
         (dict(length=3), 'length is none of methods, iterations'),
@@ -281,6 +317,7 @@ def test_names_what_is_wrong_in_a_study(changed, message, tmp_path):
 
     write(GOOD)
     assert [*read_study(path, tmp_path).configs] == ['a', 'b']
+    assert read_study(path, tmp_path).title == 'study'
     write({**GOOD, **changed})
     with pytest.raises(ValueError, match=rf'study\.py: {message}'):
         read_study(path, tmp_path)
