@@ -193,6 +193,31 @@ def test_refuses_other_parts(build, options, message):
 
 
 @pytest.mark.parametrize(
+    ('name', 'value'),
+    [
+        ('side_branches', [dict(fork='layer1')]),
+        ('mimicking_loss', dict(type='MimickingLoss')),
+        ('eval_branches', True),
+    ],
+)
+def test_what_the_neck_or_head_says_is_not_said_twice(name, value, build):
+    message = f'{name} is given, but the neck is a SideBranchNeck'
+    with pytest.raises(ValueError, match=message):
+        build('dhm/resnet20_dhm_1xb64_digits.py', **{f'model.{name}': value})
+
+
+def test_a_stripped_network_evaluates_no_side_branch():
+    cfg = Config.fromfile(ROOT / 'configs/plain/resnet20_1xb64_digits.py').model
+    cfg.update(type='DHMClassifier', eval_branches=True)
+    model = MODELS.build(cfg)
+    assert model.evaluates_side_branches
+    model.switch_to_deploy()
+    assert not model.evaluates_side_branches
+    model.predict_with = 'main'
+    assert not model.eval_branches
+
+
+@pytest.mark.parametrize(
     'backbone',
     [
         dict(type='ConvNeXt', arch='tiny', out_indices=(2, 3)),
