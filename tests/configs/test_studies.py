@@ -31,7 +31,12 @@ TUNED = (
 )
 
 # Their final runs are done; iterations between two measurements of the consistency.
-FINISHED = {'map/stage1': 100, 'map/stage4_1500': 0, 'map/stage7': 0}
+FINISHED = {
+    'map/stage1': 100,
+    'map/stage4_1500': 0,
+    'map/stage7': 0,
+    'map/stage7_regularised': 0,
+}
 
 
 def read(name):
@@ -176,18 +181,22 @@ def test_what_the_map_says_of_seconds_and_of_what_cannot_be_shown():
 
 
 def test_what_the_protocol_says_of_the_hours():
-    hours = []
+    hours, taken = [], []
     for name in FINISHED:
         rows = [
             row
             for kind in ('tuning', 'results')
             for row in results.read(STUDIES / name / f'{kind}.csv')
         ]
-        hours.append(sum(float(row['seconds']) for row in rows) / 3600)
-    first, short, wrong = (f'{each:.1f}' for each in hours)
+        # Rows of stage 7's tuning are there twice.
+        new = [row for row in rows if row not in taken]
+        hours.append(sum(float(row['seconds']) for row in new) / 3600)
+        taken += rows
+    first, short, wrong, regularised = (f'{each:.1f}' for each in hours)
     text = ' '.join((ROOT / 'docs/study.md').read_text().split())
     assert (
-        f'{first} hours for stage 1, {short} for `stage4_1500.py` and {wrong} for stage 7'
+        f'{first} hours for stage 1, {short} for `stage4_1500.py`, {wrong} for stage 7 and '
+        f'{regularised} for `stage7_regularised.py`'
     ) in text
 
 
