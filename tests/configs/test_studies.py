@@ -232,3 +232,23 @@ def test_what_stage_7_says_of_same_settings_and_ensembles():
     ensembles = finals('map/stage7', 'ensemble')
     dsl, dhm = (statistics.mean(ensembles[c].values()) - plain for c in ('dsl', 'dhm'))
     assert f'of DSL and of DHM are {dsl:.2f} and {dhm:.2f} above plain' in said()
+
+
+def test_what_stage_7_regularised_says_of_p_values_and_means():
+    rows, claims = {}, {}
+    for path in (STUDIES / 'map').glob('stage*.py'):
+        claims[path.stem] = read_study(path, STUDIES).claims
+        rows[path.stem] = results.read(path.with_suffix('') / 'results.csv')
+    name = 'stage7_regularised'
+    of_all = tables.corrected_p_values({n: (rows[n], claims[n]) for n in rows})
+    own = tables.corrected_p_values({name: (rows[name], claims[name])})
+    plain, dsl = (f'{of_all[name, ("dhm", each)]:.2f}' for each in ('plain', 'dsl'))
+    each = {f'{own[name, ("dhm", each)]:.2f}' for each in ('plain', 'dsl')}
+    assert (
+        f'are p = {"".join(each)} each over the four claims of this setting, and {plain} '
+        f'and {dsl} over all'
+    ) in said()
+    # The best mean, twice.
+    for name in ('map/stage7', 'map/stage7_regularised'):
+        means = {c: statistics.mean(found.values()) for c, found in finals(name).items()}
+        assert max(means, key=means.get) == 'dhm'
