@@ -195,8 +195,8 @@ def test_what_the_protocol_says_of_the_hours():
     first, short, wrong, regularised = (f'{each:.1f}' for each in hours)
     text = ' '.join((ROOT / 'docs/study.md').read_text().split())
     assert (
-        f'{first} hours for stage 1, {short} for `stage4_1500.py`, {wrong} for stage 7 and '
-        f'{regularised} for `stage7_regularised.py`'
+        f'{first} hours for stage 1, {short} for `stage4_1500.py`, {wrong} for stage 7 '
+        f'and {regularised} for `stage7_regularised.py`'
     ) in text
 
 
