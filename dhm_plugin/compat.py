@@ -65,7 +65,7 @@ def load_checkpoints_safely() -> None:
       ``weights_only=True`` refuses, mmengine's main branch whatever there is, and so run
       the code of a hostile file. While one of their loaders runs, PyTorch's own switch
       forces ``weights_only=True``.
-    - Neither looks at the checksums in a file.
+    - Neither looks at the checksums in a file, here or downloaded.
     - Both run config texts of a checkpoint as Python: ``Runner.resume`` that of
       ``meta['config']``, for a key that no config has today, and the inferencer that of
       ``cfg``. They do not get them: a config's values alone, such as a ``type``, make

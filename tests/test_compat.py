@@ -168,6 +168,7 @@ def test_nothing_else_changes_other_packages():
             'Runner.register_hooks',
             'infer._load_checkpoint',
             'mmengine_checkpoint._safe_torch_load',
+            'mmengine_checkpoint.load_url',
             'mmengine_runner.find_latest_checkpoint',
         ]
     }
