@@ -1,5 +1,6 @@
 """A process that trains one config after the other: a short run is mostly imports."""
 
+import itertools
 import multiprocessing
 import os
 import runpy
@@ -16,6 +17,8 @@ from dhm_plugin.engine.end_with_parent import end_with_parent
 from machine import cores
 
 TRAIN = Path(__file__).parents[2] / 'train.py'
+# Of the trainings of this process.
+_NUMBERS = itertools.count()
 
 
 def workers(jobs: int) -> ProcessPoolExecutor:
@@ -41,7 +44,7 @@ def train(name: str, config: Path, work_dir: Path, options: list[str]) -> None:
     What comes out does not depend on what ran before in this process.
 
     Args:
-        name (str): Of the training; no two of a process have the same.
+        name (str): Of the training, for errors.
         config (Path): The config.
         work_dir (Path): Folder of checkpoints and logs; what is printed goes into its
             ``train.log``.
@@ -55,10 +58,10 @@ def train(name: str, config: Path, work_dir: Path, options: list[str]) -> None:
     _forget()
     work_dir.mkdir(parents=True, exist_ok=True)
     log = work_dir / 'train.log'
-    # MMEngine keeps loggers and scalars by the experiment's name.
+    # MMEngine keeps loggers and scalars by the experiment's name and the second.
     command = [str(TRAIN), str(config), '--work-dir', str(work_dir), *options]
     command += ['--cfg-options'] * ('--cfg-options' not in options)
-    command += [f'experiment_name={name}']
+    command += [f'experiment_name={name}_{next(_NUMBERS)}']
     failure = None
     with _printed_to(log):
         before, sys.argv = sys.argv, command

@@ -3,9 +3,11 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.runner import runner
 
 from paths import ROOT
 from studies import results, run, worker
@@ -22,6 +24,14 @@ SHORT = {
 }
 
 
+def stop_the_clock():
+    """Let all trainings of this process begin in one second, as some do."""
+    now = time.localtime()
+    runner.time = SimpleNamespace(
+        time=lambda: 0.0, localtime=lambda *_: now, strftime=time.strftime
+    )
+
+
 def test_nothing_depends_on_what_ran_before(tmp_path, monkeypatch, tool_env):
     for name, value in {**tool_env, 'CUDA_VISIBLE_DEVICES': ''}.items():
         monkeypatch.setenv(name, value)
@@ -34,6 +44,7 @@ def test_nothing_depends_on_what_ran_before(tmp_path, monkeypatch, tool_env):
     with workers(1) as pool:
         # As the environment says; of two cores its share would be two.
         assert pool.submit(torch.get_num_threads).result() == 1
+        pool.submit(stop_the_clock).result()
         for training in (alone, broken, other, after):
             future = pool.submit(train, *training.command(start))
             if training is not broken:
