@@ -204,17 +204,18 @@ def written_at_once(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     if not path.name:
         raise CheckpointError(f'{path}: is a folder; name a file in it')
-    path = path.resolve() if path.is_symlink() else path
+    if path.is_symlink():
+        path = Path(os.path.realpath(path))
     temporary = path.with_name(
         f'.{path.stem}.{uuid.uuid4().hex}{_UNFINISHED}{path.suffix}'
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch(exist_ok=False)
-        if path.is_file():
-            shutil.copymode(path, temporary)
         yield temporary
         _flush(temporary)
+        if path.is_file():
+            shutil.copymode(path, temporary)
         temporary.replace(path)
         _flush_names(path.parent)
     except BaseException as error:
@@ -278,11 +279,10 @@ def _json(meta: dict) -> str:
 
 def _load_safetensors(path: Path) -> dict:
     from safetensors import safe_open
-    from safetensors.torch import load_file
 
     with safe_open(path, framework='pt') as file:
         text = (file.metadata() or {}).get('meta')
-    weights = load_file(path)
+        weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     if text is None:
         return weights
     meta = json.loads(text)

@@ -37,14 +37,13 @@ def read_meta(path: str | Path) -> dict:
     return meta if isinstance(meta, dict) else {}
 
 
-def meta_of_weights(others: dict) -> dict:
+def meta_of_weights(meta: dict | None) -> dict:
     """Give what a checkpoint says of its weights, without what is of its training.
 
     Args:
-        others (dict): What it holds beside them, as ``read_state_dict`` returns it.
+        meta (dict, optional): Its ``meta``, which some have as None.
 
     Returns:
         dict: The ``meta`` for a file of the weights alone.
     """
-    meta = others.get('meta') or {}
-    return {key: meta[key] for key in _KEPT if key in meta}
+    return {key: meta[key] for key in _KEPT if meta and key in meta}

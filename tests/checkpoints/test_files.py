@@ -14,6 +14,7 @@ from dhm_plugin.checkpoints import (
     convert_file,
     read_state_dict,
     remove_unfinished,
+    save,
     write_checkpoint,
     written_at_once,
 )
@@ -126,12 +127,22 @@ def test_writes_into_a_new_folder_with_usual_rights(tmp_path):
 def test_an_old_file_keeps_its_mode_and_a_link_its_place(tmp_path):
     path, link = tmp_path / 'x.pth', tmp_path / 'latest.pth'
     path.write_text('old')
-    path.chmod(0o600)
+    path.chmod(0o400)
     link.symlink_to('x.pth')
-    write_checkpoint(dict(state_dict=WEIGHTS), link)
+    with written_at_once(link) as temporary:
+        # Until it is written, whatever the old one's mode.
+        assert temporary.stat().st_mode & stat.S_IWUSR
+        save(dict(state_dict=WEIGHTS), temporary)
     assert link.is_symlink()
     assert list(read_state_dict(path)[0]) == list(WEIGHTS)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.stat().st_mode) == 0o400
+
+
+def test_a_link_that_leads_nowhere_is_replaced(tmp_path):
+    for one, other in ('ab', 'ba'):
+        (tmp_path / f'{one}.pth').symlink_to(f'{other}.pth')
+    write_checkpoint(dict(state_dict=WEIGHTS), tmp_path / 'a.pth')
+    assert list(read_state_dict(tmp_path / 'b.pth')[0]) == list(WEIGHTS)
 
 
 @pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])

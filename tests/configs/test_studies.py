@@ -111,19 +111,28 @@ def test_the_tables_of_the_final_runs_are_those_of_the_csv(name):
         assert part in shown
 
 
-def test_the_claims_of_all_are_corrected_together():
-    """Those of stages that are not begun are counted."""
-    found = {
+@pytest.fixture(scope='module')
+def stages():
+    """The studies of the map and their rows, by name; of some there are none yet."""
+    return {
         path.stem: (
             read_study(path, STUDIES),
             results.read(path.with_suffix('') / 'results.csv'),
         )
         for path in sorted((STUDIES / 'map').glob('stage*.py'))
     }
-    settings = tables.settings_table(found)
-    claims = tables.claims_table(
-        {name: (rows, study.claims) for name, (study, rows) in found.items()}
-    )
+
+
+@pytest.fixture(scope='module')
+def claimed(stages):
+    """The rows and the claims of each."""
+    return {name: (rows, study.claims) for name, (study, rows) in stages.items()}
+
+
+def test_the_claims_of_all_are_corrected_together(stages, claimed):
+    """Those of stages that are not begun are counted."""
+    settings = tables.settings_table(stages)
+    claims = tables.claims_table(claimed)
     assert (STUDIES / 'map/claims.md').read_text() == settings + claims
     assert settings in (ROOT / 'README.md').read_text()
     for table in (settings, claims):
@@ -234,14 +243,10 @@ def test_what_stage_7_says_of_same_settings_and_ensembles():
     assert f'of DSL and of DHM are {dsl:.2f} and {dhm:.2f} above plain' in said()
 
 
-def test_what_stage_7_regularised_says_of_p_values_and_means():
-    rows, claims = {}, {}
-    for path in (STUDIES / 'map').glob('stage*.py'):
-        claims[path.stem] = read_study(path, STUDIES).claims
-        rows[path.stem] = results.read(path.with_suffix('') / 'results.csv')
+def test_what_stage_7_regularised_says_of_p_values_and_means(claimed):
     name = 'stage7_regularised'
-    of_all = tables.corrected_p_values({n: (rows[n], claims[n]) for n in rows})
-    own = tables.corrected_p_values({name: (rows[name], claims[name])})
+    of_all = tables.corrected_p_values(claimed)
+    own = tables.corrected_p_values({name: claimed[name]})
     plain, dsl = (f'{of_all[name, ("dhm", each)]:.2f}' for each in ('plain', 'dsl'))
     each = {f'{own[name, ("dhm", each)]:.2f}' for each in ('plain', 'dsl')}
     assert (

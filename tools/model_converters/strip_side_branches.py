@@ -10,7 +10,9 @@ from dhm_plugin.checkpoints.meta import meta_of_weights
 
 def convert(weights: dict, others: dict) -> dict:
     """Keep the main branch, its classes, and how long it was trained."""
-    return dict(meta=meta_of_weights(others), state_dict=strip_side_branches(weights))
+    return dict(
+        meta=meta_of_weights(others.get('meta')), state_dict=strip_side_branches(weights)
+    )
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ def convert(weights: dict, others: dict) -> dict:
                 f'{key} is up to {x.abs().max():.3g}, above the largest number of half '
                 'precision, 65504; keep the checkpoint as it is'
             )
-    return dict(meta=meta_of_weights(others), state_dict=rounded)
+    return dict(meta=meta_of_weights(others.get('meta')), state_dict=rounded)
 
 
 def main() -> None:

@@ -91,8 +91,7 @@ def _write_weights(
         weights, network = resnet_weights(trained), build(trained)
     content = weights
     if to == 'mmpretrain':
-        meta = meta_of_weights(dict(meta=trained.meta))
-        content = dict(meta=meta, state_dict=weights)
+        content = dict(meta=meta_of_weights(trained.meta), state_dict=weights)
     save(content, path)
     written, _ = read_state_dict(path)
     return _loaded(network, written, to)

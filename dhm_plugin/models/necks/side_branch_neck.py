@@ -209,11 +209,10 @@ def _check_branch(index: int, branch: dict) -> None:
     for key in branch if isinstance(branch, dict) else ():
         if key not in _BRANCH_KEYS:
             raise ValueError(f'{where}: {unknown_argument(key, _BRANCH_KEYS)}')
-    both = 'stages' in branch and [*{'num_blocks', 'widen'} & branch.keys()]
-    if both:
-        raise ValueError(
-            f'{where} has `stages` and {both[0]}, which says them too; leave one out'
-        )
+        if key in ('num_blocks', 'widen') and 'stages' in branch:
+            raise ValueError(
+                f'{where} has `stages` and {key}, which says them too; leave one out'
+            )
     if (
         not isinstance(branch, dict)
         or not isinstance(branch.get('stages'), (list, tuple))

@@ -250,9 +250,11 @@ def _configs_of_a_branch(
 def _anew(config: dict) -> dict:
     """Copy a config, without an initialization from trained weights."""
     config = copy.deepcopy(dict(config))
-    init = config.pop('init_cfg', None)
-    init = [init] if isinstance(init, dict) else init or []
-    # Without any, the part takes its own.
-    if kept := [each for each in init if 'Pretrained' not in str(each)]:
-        config['init_cfg'] = kept
+    init = config.get('init_cfg')
+    if 'Pretrained' in str(init):
+        several = init if isinstance(init, (list, tuple)) else ()
+        config['init_cfg'] = [each for each in several if 'Pretrained' not in str(each)]
+        if not config['init_cfg']:
+            # The part takes its own, as for an empty list it would not.
+            del config['init_cfg']
     return config

@@ -199,6 +199,19 @@ def test_other_initializations_do(tmp_path):
     assert not (model.backbone.conv1.weight == 0.5).any()
 
 
+def test_no_initialization_is_none():
+    """An empty list, by which a config takes away a backbone's own."""
+    config = plain()
+    config['backbone']['init_cfg'] = []
+    model = build(Config(dict(model=config)))
+    found = [m for m in model.side_branches.modules() if isinstance(m, nn.Conv2d)]
+    assert found
+    for convolution in found:
+        # PyTorch's own draws nothing beyond it, a normal distribution does.
+        bound = convolution.weight[0].numel() ** -0.5
+        assert convolution.weight.abs().max() <= bound
+
+
 def test_what_is_bypassed_is_named():
     model = MODELS.build(plain())
     model.side_branches.tape.detach()
