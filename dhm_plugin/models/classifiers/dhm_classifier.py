@@ -14,12 +14,7 @@ from torch import nn
 
 from ...checked_arguments import checked_arguments
 from ..heads import predictions
-from ..losses import (
-    accuracies,
-    check_losses,
-    objective,
-    target_of,
-)
+from ..losses import accuracies, check_losses, objective, target_of
 from ..necks import SideBranchNeck
 from ..side_branches import SideBranches
 from .early_exit import maps_of, not_needed_for, without

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mmcv.cnn.bricks import DropPath
-from mmengine.utils import is_list_of, is_tuple_of
+from mmengine.utils import is_seq_of
 from mmpretrain.models import ResNet
 from mmpretrain.models.backbones.resnet import get_expansion
 from torch import nn
@@ -54,7 +54,7 @@ def with_stages(backbone: nn.Module, branches: Sequence[dict]) -> list[dict]:
 def _blocks(branch: dict) -> list[int]:
     blocks = branch['num_blocks']
     blocks = [blocks] if isinstance(blocks, int) else blocks
-    if not blocks or not (is_list_of(blocks, int) or is_tuple_of(blocks, int)):
+    if not blocks or not is_seq_of(blocks, int):
         raise ValueError(
             f'SideBranchNeck: num_blocks={blocks!r}; it must be an integer, or a list of '
             'one for each stage'
