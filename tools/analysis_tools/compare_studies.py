@@ -3,8 +3,9 @@
 
 The studies are files such as configs/studies/map/stage1.py, whose final runs
 compare_methods.py has trained. A first table has a line a setting, a second one every
-claim. Holm's correction is over the claims of all of them, also of those whose runs are
-still to come. The picture has the accuracy over the cost of the
+claim. A study is shown when all its final runs are done: what is claimed must not depend
+on when somebody looked. Holm's correction is over the claims of all of them, also of
+those whose runs are still to come. The picture has the accuracy over the cost of the
 training, a line a method.
 """
 
@@ -13,9 +14,8 @@ import sys
 from pathlib import Path
 
 from dhm_plugin.checkpoints import written_at_once
-from studies import cost_plot, results, tables
-from studies.choice import chosen_finals
-from studies.run import check
+from studies import cost_plot, tables
+from studies.final_rows import final_rows
 from studies.study import read_study
 
 
@@ -47,17 +47,18 @@ def main() -> None:
                     f'{path}: two studies are named {path.stem}; their file names must '
                     'differ, for their claims are corrected together'
                 )
-            folder = args.results / path.stem
-            csv = folder / 'results.csv'
-            study, rows = read_study(path, folder), results.read(csv)
-            study.check_seeds(rows, csv)
-            if rows:
-                check(chosen_finals(study), rows, csv)
-            found[path.stem] = (study, rows)
+            study = read_study(path, args.results / path.stem)
+            finals = final_rows(study)
+            if finals.rows and not finals.finished:
+                print(
+                    f'{path.stem}: {len(finals.rows)} of {finals.number} final runs are '
+                    'done; it is shown when all are'
+                )
+            found[path.stem] = (study, finals.rows if finals.finished else [])
         if not any(rows for _, rows in found.values()):
             raise ValueError(
-                f'{args.results}: has no row of any of these studies; compare_methods.py '
-                f'STUDY --out {args.results}/NAME trains the final runs of STUDY'
+                f'{args.results}: has all final runs of none of these studies; '
+                f'compare_methods.py STUDY --out {args.results}/NAME trains them'
             )
         claimed = {name: (rows, study.claims) for name, (study, rows) in found.items()}
         text = tables.settings_table(found) + tables.claims_table(claimed)
