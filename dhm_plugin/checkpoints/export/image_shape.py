@@ -18,7 +18,9 @@ def image_shape(cfg: Config) -> tuple[int, int, int]:
         ValueError: If neither a step of a pipeline nor the data preprocessor crops,
             resizes or pads to a size.
     """
-    channels = len(preprocessor_of(cfg).get('mean', (0, 0, 0)))
+    mean = preprocessor_of(cfg).get('mean')
+    backbone = cfg.model.get('backbone') or ConfigDict()
+    channels = len(mean) if mean else backbone.get('in_channels', 3)
     steps = [
         *(step for pipeline in pipelines_of(cfg) for step in reversed(pipeline)),
         preprocessor_of(cfg),

@@ -31,8 +31,8 @@ def preprocessing(trained: TrainedNetwork) -> dict[str, str]:
     """
     settings = preprocessor_of(trained.cfg)
     metadata = dict(
-        mean=json.dumps(list(settings.get('mean', ()))),
-        std=json.dumps(list(settings.get('std', ()))),
+        mean=json.dumps(list(settings.get('mean') or ())),
+        std=json.dumps(list(settings.get('std') or ())),
         channel_order=_channel_order(trained.cfg, trained.image_shape[0]),
         image_size=json.dumps(list(trained.image_shape[1:])),
     )

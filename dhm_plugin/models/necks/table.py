@@ -33,7 +33,8 @@ def with_stages(backbone: nn.Module, branches: Sequence[dict]) -> list[dict]:
         list[dict]: The same with ``stages``.
 
     Raises:
-        ValueError: If the backbone's stages are not known, or their number is another.
+        ValueError: If the backbone's stages are not known, their number is another, or
+            ``widen`` is no positive integer.
     """
     if all('num_blocks' not in branch for branch in branches):
         return list(branches)
@@ -69,6 +70,10 @@ def _with_stages(
     del branch['num_blocks']
     widen = branch.pop('widen', 1)
     where = f'SideBranchNeck: branches[{number}]'
+    if not isinstance(widen, int) or widen < 1:
+        raise ValueError(
+            f'{where} has widen={widen!r}; it must be an integer, at least 1'
+        )
     if isinstance(backbone, CIFARBackbone):
         network = backbone
     elif type(backbone) is ResNet and _is_usual(backbone):

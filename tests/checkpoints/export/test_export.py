@@ -299,15 +299,18 @@ def test_refuses_to_export_a_side_branch(small, tmp_path):
     refuses(tmp_path, "predict_with='side0', but exported is the main", config, small)
 
 
-def test_the_preprocessor_of_the_model_counts(small, tmp_path):
+@pytest.mark.parametrize(
+    ('given', 'mean', 'std'),
+    [('mean=[1.0], std=[2.0]', '[1.0]', '[2.0]'), ('mean=None, std=None', '[]', '[]')],
+)
+def test_the_preprocessor_of_the_model_counts(given, mean, std, small, tmp_path):
     config = tmp_path / 'own.py'
     config.write_text(
-        f"_base_ = '{SMALL}'\n"
-        'model = dict(data_preprocessor=dict(mean=[1.0], std=[2.0]))\n'
+        f"_base_ = '{SMALL}'\nmodel = dict(data_preprocessor=dict({given}))\n"
     )
     export(config, small, tmp_path / 'out.onnx', 'onnx')
     metadata = {e.key: e.value for e in onnx.load(tmp_path / 'out.onnx').metadata_props}
-    assert (metadata['mean'], metadata['std']) == ('[1.0]', '[2.0]')
+    assert (metadata['mean'], metadata['std']) == (mean, std)
 
 
 @pytest.mark.one_stack

@@ -37,6 +37,14 @@ def test_without_test_images_those_of_the_training_count():
         image_shape(cfg)
 
 
+def test_without_a_mean_the_backbone_says_the_channels():
+    cfg = Config.fromfile(ROOT / 'configs/plain/resnet20_1xb64_digits.py')
+    cfg.data_preprocessor.update(mean=None, std=None)
+    assert image_shape(cfg) == (1, 8, 8)
+    del cfg.model.backbone['in_channels']
+    assert image_shape(cfg) == (3, 8, 8)
+
+
 def test_a_preprocessor_needs_no_type():
     cfg = Config.fromfile(ROOT / 'configs/plain/resnet20_1xb64_digits.py')
     for preprocessor in (cfg.model.get('data_preprocessor'), cfg.data_preprocessor):

@@ -156,6 +156,14 @@ def test_given_maps_are_kept():
             'leave out `stages` and `fork`',
         ),
         (dict(type='CIFARResNet', depth=8), [dict(num_blocks=(1, 0))], 'num_blocks=0'),
+        *(
+            (
+                dict(type='ResNet', depth=18),
+                [dict(num_blocks=(1, 1)), dict(num_blocks=1, widen=widen)],
+                rf'branches\[1\] has widen={widen!r}; it must be an integer, at least 1',
+            )
+            for widen in (0, 0.5, '2')
+        ),
     ],
 )
 def test_refuses(backbone, branches, message):

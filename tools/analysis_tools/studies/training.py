@@ -4,8 +4,10 @@ import copy
 import functools
 import json
 import math
+import pprint
 import shutil
 import statistics
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -204,7 +206,8 @@ class Training:
             ValueError: If the training was begun with another config.
         """
         cfg = self.settings().to_dict()
-        text = ''.join(f'{key} = {value!r}\n' for key, value in cfg.items())
+        literals = _Literals(width=sys.maxsize, sort_dicts=False)
+        text = ''.join(f'{key} = {literals.pformat(cfg[key])}\n' for key in cfg)
         path = self.config_file
         if not path.is_file():
             with written_at_once(path) as temporary:
@@ -247,22 +250,21 @@ class Training:
                     'the rows as they are, --no-train'
                 )
 
-    def command(self, start: Path) -> tuple[str, Path, Path, list[str]]:
+    def command(self, start: Path) -> tuple[str, Path, Path, Path | None]:
         """Give what :func:`studies.worker.train` needs to train, or to go on.
 
         Args:
             start (Path): Checkpoint with the initial weights of the main branch.
 
         Returns:
-            tuple[str, Path, Path, list[str]]: Its arguments.
+            tuple[str, Path, Path, Path | None]: Its arguments.
         """
         config = self.prepare()
-        if latest_whole(self.work_dir):
-            options = ['--resume']
-        else:
+        resumed = latest_whole(self.work_dir)
+        if not resumed:
             shutil.rmtree(self.work_dir, ignore_errors=True)
-            options = ['--cfg-options', f'load_from={start}']
-        return f'{self.name}_seed{self.seed}', config, self.work_dir, options
+        name = f'{self.name}_seed{self.seed}'
+        return name, config, self.work_dir, None if resumed else start
 
     def result(self) -> dict:
         """Read what came out: measured after the end, consistency on average.
@@ -373,6 +375,15 @@ def stretch(cfg: Config, iterations: int) -> None:
             elif scheduler.get(key):
                 scheduler[key] = [round(step * ratio) for step in scheduler[key]]
     cfg.train_cfg.update(max_iters=iterations, val_interval=iterations)
+
+
+class _Literals(pprint.PrettyPrinter):
+    """Writes what a config can read: ``inf`` and ``nan`` are no names there."""
+
+    def format(self, value: object, *args: object) -> tuple[str, bool, bool]:
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"float('{value}')", True, False
+        return super().format(value, *args)
 
 
 def initial_weights(trainings: Sequence[Training]) -> Path:

@@ -38,7 +38,7 @@ def workers(jobs: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(jobs, context, _begin, (threads,))
 
 
-def train(name: str, config: Path, work_dir: Path, options: list[str]) -> None:
+def train(name: str, config: Path, work_dir: Path, start: Path | None) -> None:
     """Train with MMPretrain's ``tools/train.py``, in this process.
 
     What comes out does not depend on what ran before in this process.
@@ -48,8 +48,8 @@ def train(name: str, config: Path, work_dir: Path, options: list[str]) -> None:
         config (Path): The config.
         work_dir (Path): Folder of checkpoints and logs; what is printed goes into its
             ``train.log``.
-        options (list[str]): More of the command line, such as ``--resume``. With
-            ``--cfg-options`` at the end.
+        start (Path | None): Checkpoint to start from; None to go on with the newest one
+            of the folder.
 
     Raises:
         RuntimeError: If the training fails; with the end of its log.
@@ -59,9 +59,15 @@ def train(name: str, config: Path, work_dir: Path, options: list[str]) -> None:
     work_dir.mkdir(parents=True, exist_ok=True)
     log = work_dir / 'train.log'
     # MMEngine keeps loggers and scalars by the experiment's name and the second.
-    command = [str(TRAIN), str(config), '--work-dir', str(work_dir), *options]
-    command += ['--cfg-options'] * ('--cfg-options' not in options)
-    command += [f'experiment_name={name}_{next(_NUMBERS)}']
+    changes = {'_base_': str(config), 'experiment_name': f'{name}_{next(_NUMBERS)}'}
+    if start:
+        changes['load_from'] = str(start)
+    # Not --cfg-options, which splits a path at its commas. The runner writes the whole
+    # config into this file later.
+    begun = work_dir / config.name
+    begun.write_text(''.join(f'{key} = {value!r}\n' for key, value in changes.items()))
+    command = [str(TRAIN), str(begun), '--work-dir', str(work_dir)]
+    command += ['--resume'] * (start is None)
     failure = None
     with _printed_to(log):
         before, sys.argv = sys.argv, command

@@ -1,4 +1,5 @@
 import json
+import math
 import os
 
 import pytest
@@ -19,17 +20,16 @@ DHM = ROOT / 'configs/dhm/resnet20_dhm_1xb64_digits.py'
 def test_goes_on_from_what_is_whole(tmp_path):
     training = Training(DHM, 0, tmp_path)
     start = tmp_path / 'start.pth'
-    begun = ['--cfg-options', f'load_from={start}']
-    assert training.command(start)[3] == begun
+    assert training.command(start)[3] == start
     training.work_dir.mkdir(parents=True)
     for epoch in (24, 25):
         torch.save({}, training.work_dir / f'epoch_{epoch}.pth')
     (training.work_dir / 'last_checkpoint').write_text('/moved/epoch_25.pth')
     (training.work_dir / 'epoch_25.pth').write_bytes(b'')
-    assert training.command(start)[3] == ['--resume']
+    assert training.command(start)[3] is None
     # Nothing is left to go on from: it begins anew, in an empty folder.
     (training.work_dir / 'epoch_24.pth').write_bytes(b'')
-    assert training.command(start)[3] == begun
+    assert training.command(start)[3] == start
     assert not training.work_dir.exists()
 
 
@@ -52,6 +52,7 @@ def test_the_schedule_is_stretched():
 
 def test_the_whole_config_is_written(tmp_path):
     options = {'train_cfg.max_epochs': 7, 'param_scheduler.1.end': 7}
+    options['optim_wrapper.clip_grad'] = dict(max_norm=1.0, norm_type=math.inf)
     path = Training(DHM, 3, tmp_path, options, consistency=5).prepare()
     cfg = Config.fromfile(path)
     assert cfg.randomness.seed == 3
@@ -65,6 +66,7 @@ def test_the_whole_config_is_written(tmp_path):
     assert cfg.default_hooks.consistency.interval == 5
     assert cfg.default_hooks.logger.interval == 5
     reference = Config.fromfile(DHM)
+    assert cfg.optim_wrapper.pop('clip_grad').norm_type == math.inf
     assert cfg.optim_wrapper == reference.optim_wrapper
     assert cfg.train_dataloader == reference.train_dataloader
     # The same settings go on, others are refused.

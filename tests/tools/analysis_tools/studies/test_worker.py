@@ -35,12 +35,13 @@ def stop_the_clock():
 def test_nothing_depends_on_what_ran_before(tmp_path, monkeypatch, tool_env):
     for name, value in {**tool_env, 'CUDA_VISIBLE_DEVICES': ''}.items():
         monkeypatch.setenv(name, value)
-    alone = Training(FORKED, 0, tmp_path / 'alone', SHORT)
+    alone = Training(FORKED, 0, tmp_path / 'alone, lr=0.05', SHORT)
     other = Training(PLAIN, 3, tmp_path / 'other', {**SHORT, 'train_cfg.max_epochs': 1})
     after = Training(FORKED, 0, tmp_path / 'after', SHORT)
     broken = {**SHORT, 'train_dataloader.dataset.dataset.split': 'none'}
     broken = Training(FORKED, 0, tmp_path / 'broken', broken)
     start = initial_weights([alone])
+    assert ',' in str(start)
     with workers(1) as pool:
         # As the environment says; of two cores its share would be two.
         assert pool.submit(torch.get_num_threads).result() == 1
