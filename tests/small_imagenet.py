@@ -128,7 +128,7 @@ class Tars:
         self._patch.setitem(ARCHIVE_META, split, (self.path(split).name, md5))
 
 
-def write_folder(folder, pack_to, edge=400, quality=90, shard_bytes=4000):
+def write_folder(folder, pack_to, edge=400, quality=90):
     """Write the training images into class folders, and pack them.
 
     Args:
@@ -136,7 +136,6 @@ def write_folder(folder, pack_to, edge=400, quality=90, shard_bytes=4000):
         pack_to (Path): Gets the packed images.
         edge (int): To which they are shrunk. Default: none is.
         quality (int | str): Of what is shrunk, or ``'raw'``. Default: 90.
-        shard_bytes (int): The size of a shard. Default: of some images.
 
     Returns:
         tuple[Path, Path]: Both.
@@ -145,7 +144,8 @@ def write_folder(folder, pack_to, edge=400, quality=90, shard_bytes=4000):
         (folder / 'train' / wnid).mkdir(parents=True)
         for name, content in images.items():
             (folder / 'train' / wnid / name).write_bytes(content)
-    with mock.patch.object(packing, 'SHARD_BYTES', shard_bytes):
+    # Some images a shard.
+    with mock.patch.object(packing, 'SHARD_BYTES', 4000):
         dataset = CustomDataset(str(folder), data_prefix='train')
         packing.pack(dataset, 'train', pack_to, edge, quality, jobs=1)
     return folder, pack_to

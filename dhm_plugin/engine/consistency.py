@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._pytree import tree_leaves
 
 from ..models import DHMClassifier, MimickingLoss, target_of
+from ..models.side_branches.calls import tensors_of
 from ..models.stages.checkpointing import StatisticsKept
 
 # Of each parameter of the backbone; None where a branch does not reach it.
@@ -92,8 +92,8 @@ def _run(
     for handle in handles:
         handle.remove()
     # HRNet's modules give several maps, Swin's a shape too.
-    leaves = [filter(torch.is_tensor, tree_leaves(given[x][1])) for x in sources]
-    forks = [torch.cat([leaf.flatten() for leaf in of_one]) for of_one in leaves]
+    maps = [tensors_of(given[source][1]) for source in sources]
+    forks = [torch.cat([each.flatten() for each in of_one]) for of_one in maps]
     return forks, [head.pre_logits(*given[head][0]) for head in heads], logits
 
 

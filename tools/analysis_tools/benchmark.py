@@ -88,7 +88,7 @@ def main() -> None:
         sys.exit(f'benchmark.py: {error}')
     command = f'python {shlex.join(sys.argv)}'
     for rows in tables.values():
-        print(report.table(rows), end='\n\n')
+        print(report.table(rows))
     print(f'`{command}` on {report.machine()}')
     if args.json:
         numbers = {name: report.plain_numbers(rows) for name, rows in tables.items()}

@@ -124,7 +124,7 @@ def main() -> None:
     MMLogger.get_current_instance().setLevel('ERROR')
     init_default_scope('mmpretrain')
     rows = [row_of(family, args.step) for family in args.families or FAMILIES]
-    print(table(rows), end='\n\n')
+    print(table(rows))
     print(f'`python {shlex.join(sys.argv)}` on {machine(gpu=False)}')
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / 'analysis_tools'))
 
+from arguments import positive
 from checkpoint_entries import differing
 from killable_training import KillableTraining
 from studies.log import read
@@ -36,7 +37,7 @@ def parse_args() -> argparse.Namespace:
         epilog='After -- follow options of train.py, --cfg-options last.',
     )
     parser.add_argument('config', type=Path)
-    parser.add_argument('--kills', type=int, default=20, help='default: 20')
+    parser.add_argument('--kills', type=positive, default=20, help='default: 20')
     parser.add_argument(
         '--seed',
         type=int,
@@ -44,15 +45,13 @@ def parse_args() -> argparse.Namespace:
         help='of the moments and of the training; default: 0',
     )
     parser.add_argument(
-        '--processes', type=int, default=1, help='that train together; default: 1'
+        '--processes', type=positive, default=1, help='that train together; default: 1'
     )
     # Not of argparse, which mistakes what follows the -- for its own options.
     arguments = [*sys.argv[1:], '--']
     place = arguments.index('--')
     args = parser.parse_args(arguments[:place])
     args.options = arguments[place + 1 : -1]
-    if min(args.kills, args.processes) < 1:
-        parser.error('--kills and --processes must be at least 1')
     return args
 
 

@@ -107,7 +107,7 @@ def decode(
                 if not color_type.endswith('ignore_orientation'):
                     image = ImageOps.exif_transpose(image)
                 grey = (np.asarray(image) >> 8).astype(np.uint8)
-                return grey if color_type.startswith('grayscale') else _as_colour(grey)
+                return grey if color_type.startswith('grayscale') else mmcv.gray2bgr(grey)
     return mmcv.imfrombytes(content, flag=color_type, backend=backend)
 
 
@@ -127,7 +127,3 @@ def _has_16_bits(image: Image.Image) -> bool:
     # Pillow holds those of PGM, and its older versions those of PNG, in 32 bits.
     in_32_bits = image.mode == 'I' and image.format in ('PNG', 'PPM')
     return image.mode.startswith('I;16') or in_32_bits
-
-
-def _as_colour(grey: np.ndarray) -> np.ndarray:
-    return np.repeat(grey[:, :, np.newaxis], 3, axis=2)

@@ -103,6 +103,7 @@ class DHMClassifier(ImageClassifier):
             init_cfg=init_cfg,
         )
         self.side_branches: SideBranches | None = None
+        self.eval_branches = eval_branches
         if described:
             for name, value in (
                 ('side_branches', side_branches),
@@ -118,7 +119,6 @@ class DHMClassifier(ImageClassifier):
             self._check_branches()
         else:
             self.side_branches = SideBranches(self, *configs, side_branches)
-            self.eval_branches = eval_branches
             if isinstance(mimicking_loss, dict):
                 mimicking_loss = MODELS.build(mimicking_loss)
             self.mimicking_loss = mimicking_loss
@@ -138,9 +138,7 @@ class DHMClassifier(ImageClassifier):
     @property
     def branch_names(self) -> tuple[str, ...]:
         """``('side0', 'side1', ..., 'main')``."""
-        if self.side_branches is None:
-            return self.head.branch_names
-        return (*(f'side{i}' for i in range(len(self.side_branches))), 'main')
+        return (*(f'side{i}' for i in range(len(self.side_modules[0]))), 'main')
 
     @property
     def predict_with(self) -> str:
@@ -269,7 +267,7 @@ class DHMClassifier(ImageClassifier):
             list[DataSample]: As ``ImageClassifier`` gives them; where a side branch runs,
             with the logits of the branches.
         """
-        if self.predict_with == 'main' and not self._eval_branches_here:
+        if self.predict_with == 'main' and not self.eval_branches:
             return super().predict(inputs, data_samples)
         branches = self._branches_of(inputs)
         return predictions(self._predicted(branches), branches, data_samples)
@@ -312,14 +310,10 @@ class DHMClassifier(ImageClassifier):
         return self.head.side_fcs[index](feats)
 
     @property
-    def _eval_branches_here(self) -> bool:
-        return self.side_branches is not None and self.eval_branches
-
-    @property
     def evaluates_side_branches(self) -> bool:
         """Whether a side branch runs in evaluation."""
         of_neck = self.side_branches is None and self.neck.eval_branches
-        return self.predict_with != 'main' or of_neck or self._eval_branches_here
+        return self.predict_with != 'main' or of_neck or self.eval_branches
 
     def switch_to_deploy(self) -> None:
         """Drop the side branches in place: what is left is the plain network.

@@ -8,6 +8,7 @@ from mmpretrain.models import GlobalAveragePooling
 from mmpretrain.registry import MODELS
 
 from ...checked_arguments import checked_arguments, unknown_argument
+from ..backbones.cifar_backbone import INIT_CFG
 from ..forking import check_fork_prob, draw_forks
 from ..iteration_seed import IterationSeed
 
@@ -70,10 +71,7 @@ class SideBranchNeck(BaseModule):
         self,
         branches: Sequence[dict],
         eval_branches: bool = False,
-        init_cfg: dict | Sequence[dict] | None = (
-            dict(type='Kaiming', layer=['Conv2d']),
-            dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
-        ),
+        init_cfg: dict | Sequence[dict] | None = INIT_CFG,
     ) -> None:
         super().__init__(list(init_cfg) if isinstance(init_cfg, tuple) else init_cfg)
         if not branches:
@@ -233,7 +231,9 @@ def _build_branch(index: int, branch: dict) -> Sequential:
     stages, channels = Sequential(), None
     for i, config in enumerate(branch['stages']):
         try:
-            stage = MODELS.build(_with_channels(config, channels))
+            # Where nothing is said, it goes on with what the one before it gives.
+            given = {} if channels is None else {'in_channels': channels}
+            stage = MODELS.build({**given, **config})
         except Exception as error:
             raise ValueError(f'{where}.stages[{i}]: {error}') from error
         if not hasattr(stage, 'in_channels') or not hasattr(stage, 'out_channels'):
@@ -249,8 +249,3 @@ def _build_branch(index: int, branch: dict) -> Sequential:
         channels = stage.out_channels
         stages.append(stage)
     return stages
-
-
-def _with_channels(config: dict, channels: int | None) -> dict:
-    """Let a stage go on with what the one before it gives, where nothing is said."""
-    return config if channels is None else {'in_channels': channels, **config}

@@ -9,13 +9,12 @@ side_branches       all of them
 =================== ==================================================================
 """
 
-from .calls import Call, calls_after, children_within
+from .calls import calls_after, children_within
 from .meta import run_on_meta, trace
 from .replay import StandIn
 from .side_branches import SideBranches
 
 __all__ = [
-    'Call',
     'SideBranches',
     'StandIn',
     'calls_after',

@@ -7,6 +7,7 @@ import mmengine
 import mmpretrain
 import torch
 
+import markdown_table
 from machine import cpu_name, device_name
 
 from .timing import Ratio, Times
@@ -20,16 +21,10 @@ def table(rows: Sequence[dict]) -> str:
             :class:`Ratio`; all rows with the same columns.
 
     Returns:
-        str: The table.
+        str: The table, with a newline at the end.
     """
-    lines = [list(rows[0])]
-    lines += [[_cell(value) for value in row.values()] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    lines.insert(1, ['-' * width for width in widths])
-    return '\n'.join(
-        '| ' + ' | '.join(cell.ljust(width) for cell, width in zip(line, widths)) + ' |'
-        for line in lines
-    )
+    lines = [[_cell(value) for value in row.values()] for row in rows]
+    return markdown_table.table([*rows[0]], *lines)
 
 
 def machine(gpu: bool = True) -> str:

@@ -42,16 +42,15 @@ class SyntheticImages(BaseDataset):
         ]
 
 
-def write_jpegs(root: Path, number: int, classes: int = 10) -> None:
+def write_jpegs(root: Path, number: int) -> None:
     """Write photographs of ImageNet's usual size, 500x375 pixels and about 80 kB.
 
-    They are cut from the two that come with scikit-learn, and lie as ImageNet does:
-    ``train/CLASS/NAME.jpg`` and ``meta/train.txt``.
+    They are cut from the two that come with scikit-learn, and lie as ImageNet does, in
+    ten classes: ``train/CLASS/NAME.jpg`` and ``meta/train.txt``.
 
     Args:
         root (Path): Folder to write to.
         number (int): Images.
-        classes (int): Classes. Defaults to 10.
 
     Raises:
         ImportError: If scikit-learn is not installed.
@@ -69,9 +68,9 @@ def write_jpegs(root: Path, number: int, classes: int = 10) -> None:
     for i in range(number):
         top, left = rng.integers(0, 427 - 375), rng.integers(0, 640 - 500)
         crop = photos[i % 2][top : top + 375, left : left + 500]
-        name = f'{i % classes}/{i}.jpg'
+        name = f'{i % 10}/{i}.jpg'
         (root / 'train' / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(crop).save(root / 'train' / name, quality=95)
-        lines.append(f'{name} {i % classes}\n')
+        lines.append(f'{name} {i % 10}\n')
     (root / 'meta').mkdir(exist_ok=True)
     (root / 'meta' / 'train.txt').write_text(''.join(lines))

@@ -13,12 +13,6 @@ def differences(ours: dict[int, float], theirs: dict[int, float]) -> list[float]
     return [ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())]
 
 
-def standard_deviation(numbers: Sequence[float]) -> float:
-    """Give the standard deviation of a sample; nan if a number is."""
-    # Python's own fails on nan before 3.13.
-    return math.nan if any(map(math.isnan, numbers)) else statistics.stdev(numbers)
-
-
 def paired_difference(
     ours: dict[int, float], theirs: dict[int, float]
 ) -> tuple[float, float, int]:
@@ -42,8 +36,7 @@ def paired_difference(
     mean, seeds = statistics.mean(found), len(found)
     if seeds == 1:
         return mean, float('inf'), 1
-    error = standard_deviation(found) / seeds**0.5
-    return mean, stats.t.ppf(0.975, seeds - 1) * error, seeds
+    return mean, stats.t.ppf(0.975, seeds - 1) * stats.sem(found), seeds
 
 
 def bootstrap_interval(

@@ -4,6 +4,8 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 import markdown_table
 
 from .comparison import (
@@ -12,7 +14,6 @@ from .comparison import (
     p_value,
     paired_difference,
     probability_of_better,
-    standard_deviation,
 )
 from .results import CALIBRATION, branches, measures, values
 from .study import Study, tuning_name
@@ -294,7 +295,7 @@ def _mean(by_seed: dict[int, float], digits: int = 2) -> str:
     mean = f'{statistics.mean(numbers):.{digits}f}'
     if len(numbers) == 1:
         return mean
-    return f'{mean} ± {standard_deviation(numbers):.{digits}f}'
+    return f'{mean} ± {np.std(numbers, ddof=1):.{digits}f}'
 
 
 def tuning_table(study: Study, rows: Sequence[dict[str, str]]) -> str:

@@ -11,10 +11,10 @@ def test_table():
         {'name': 'slow', 'time': slow, 'ratio': slow.over(slow), 'images/s': 0.5},
     ]
     assert report.table(rows).splitlines() == [
-        '| name | time       | ratio         | images/s |',
-        '| ---- | ---------- | ------------- | -------- |',
-        '| fast | 10 ms ± 0% | 200.00 ± 0.00 | 1,234    |',
-        '| slow | 2 s ± 0%   | 1.00 ± 0.00   | 0.5      |',
+        '| name | time | ratio | images/s |',
+        '| --- | --- | --- | --- |',
+        '| fast | 10 ms ± 0% | 200.00 ± 0.00 | 1,234 |',
+        '| slow | 2 s ± 0% | 1.00 ± 0.00 | 0.5 |',
     ]
     assert report.plain_numbers(rows)[0] == {
         'name': 'fast',
