@@ -1,23 +1,18 @@
-"""Trainings of some iterations, killed and resumed, and what differs between two."""
+"""Trainings of some iterations, killed and resumed."""
 
-import json
-import re
 from itertools import count
 
 import numpy as np
-import torch
 from mmengine import Config
 from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS
 from PIL import Image
-from torch.utils._pytree import keystr, tree_flatten_with_path
 
 import dhm_plugin  # noqa: F401
+from checkpoint_entries import differing_folders
 
-# What a clock or a folder makes differ.
-NOT_COMPARED = ('time', 'eta', 'cfg', 'experiment_name', 'ckpt')
 _numbers = count()
 
 
@@ -178,51 +173,6 @@ def train(cfg, folder, kill_after=None, resume=False):
     raise AssertionError(f'it was not killed after {kill_after} iterations')
 
 
-def contents(path):
-    """Give all that a checkpoint holds, by name, and the history of the log."""
-    checkpoint = torch.load(path, weights_only=True)
-    scalars = checkpoint['message_hub'].pop('log_scalars')
-    checkpoint['log'] = {key: list(value.data[0]) for key, value in scalars.items()}
-    leaves, _ = tree_flatten_with_path(checkpoint)
-    named = {keystr(key): value for key, value in leaves}
-    return {
-        key: value
-        for key, value in named.items()
-        # The name of the entry itself; of a list there follow numbers.
-        if not any(word in re.findall("'([^']*)'", key)[-1] for word in NOT_COMPARED)
-    }
-
-
-def logged(folder):
-    """Give what was logged last of each iteration, by it; of a kill nothing is lost."""
-    rows = {}
-    for path in sorted(folder.glob('*/vis_data/scalars.json')):
-        for row in map(json.loads, path.read_text().splitlines()):
-            kind = 'loss' if 'loss' in row else 'accuracy'
-            kept = {key: value for key, value in row.items() if 'time' not in key}
-            rows[kind, row['step']] = kept
-    return rows
-
-
-def differences(one, two):
-    """Name what differs between two work folders."""
-    names = sorted(path.name for path in one.glob('*.pth'))
-    assert names
-    assert names == sorted(path.name for path in two.glob('*.pth'))
-    found = []
-    for name in names:
-        a, b = contents(one / name), contents(two / name)
-        found += [f'{name}: {key} is not in both' for key in a.keys() ^ b.keys()]
-        for key in a.keys() & b.keys():
-            x, y = a[key], b[key]
-            if not (torch.equal(x, y) if isinstance(x, torch.Tensor) else x == y):
-                found.append(f'{name}: {key}')
-    a, b = logged(one), logged(two)
-    return sorted(found) + [
-        key for key in a.keys() | b.keys() if a.get(key) != b.get(key)
-    ]
-
-
 def assert_resumes(cfg, tmp_path, *kills):
     for number, kill in enumerate(kills):
         train(cfg, tmp_path / 'broken', kill, resume=number > 0)
@@ -230,5 +180,6 @@ def assert_resumes(cfg, tmp_path, *kills):
     # What was drawn, if the config gave none.
     cfg.randomness.seed = runner.seed
     train(cfg, tmp_path / 'unbroken')
-    found = differences(tmp_path / 'unbroken', tmp_path / 'broken')
+    assert [*tmp_path.glob('unbroken/*.pth')]
+    found = [*differing_folders(tmp_path / 'unbroken', tmp_path / 'broken')]
     assert not found, f'{len(found)} differ: {found[:5]}'

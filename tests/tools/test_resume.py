@@ -1,7 +1,5 @@
 """A training that is killed and resumed is the unbroken one, bit for bit."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -131,5 +129,6 @@ if child:
 def test_two_processes(python, tmp_path):
     script = tmp_path / 'two.py'
     script.write_text(TWO_PROCESSES)
-    folders = f'{ROOT}:{ROOT}/tests:{Path(__file__).parent}'
+    folders = ('', 'tests', 'tests/tools', 'tools/analysis_tools', 'tools/misc')
+    folders = ':'.join(str(ROOT / folder) for folder in folders)
     python(script, free_port(), tmp_path, env=dict(PYTHONPATH=folders))

@@ -9,9 +9,12 @@ import torch
 from mmengine.logging import HistoryBuffer
 
 import dhm_plugin  # noqa: F401 (lets torch read logs without running code)
+from studies.log import read
 
 # What the clock, the load of the machine or the place of the folder decides.
 _LEFT_OUT = {'time', 'data_time', 'eta', 'cfg', 'experiment_name'}
+# Of the log: what the machine decides.
+_NOT_COMPARED = ('time', 'data_time', 'time_mean', 'memory')
 
 
 def entries(path: Path) -> dict[str, object]:
@@ -45,6 +48,26 @@ def differing(path: Path, other: Path) -> list[str]:
     ours, theirs = entries(path), entries(other)
     places = [*ours, *(theirs.keys() - ours.keys())]
     return [place for place in places if ours.get(place) != theirs.get(place)]
+
+
+def differing_folders(folder: Path, other: Path) -> Iterator[str]:
+    """Compare the checkpoints of two work folders, and what is logged in them.
+
+    Args:
+        folder (Path): One of them.
+        other (Path): The other one.
+
+    Yields:
+        str: A checkpoint, and entries of it that differ; or a scalar of the log.
+    """
+    both = folder, other
+    for name in sorted({path.name for of in both for path in of.glob('*.pth')}):
+        if places := differing(folder / name, other / name):
+            yield f'{folder / name}: {", ".join(places[:3])}'
+    ours, theirs = map(read, both)
+    for key in sorted({*ours, *theirs} - {*_NOT_COMPARED}):
+        if ours.get(key) != theirs.get(key):
+            yield f'{folder}: the log of {key}'
 
 
 def _entries(value: object, place: tuple[str, ...]) -> Iterator[tuple[str, object]]:

@@ -20,12 +20,9 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).parents[1] / 'analysis_tools'))
 
 from arguments import positive
-from checkpoint_entries import differing
+from checkpoint_entries import differing, differing_folders
 from killable_training import KillableTraining
-from studies.log import read
 
-# Of the log: what the machine decides.
-LEFT_OUT = ('time', 'data_time', 'time_mean', 'memory')
 # A best checkpoint, that of the epoch and the name of the last one: waits for the disk.
 WAITS = 6
 
@@ -102,14 +99,7 @@ def compare(training: KillableTraining, unbroken: KillableTraining) -> Iterator[
         references = [differing(path, other) for other in unbroken.written.glob(pattern)]
         if places := min(references, key=len, default=['the file']):
             yield f'{path}: {", ".join(places[:3])}'
-    folders = training.work_dir, unbroken.work_dir
-    for name in sorted({path.name for of in folders for path in of.glob('*.pth')}):
-        if places := differing(*(of / name for of in folders)):
-            yield f'{training.work_dir / name}: {", ".join(places[:3])}'
-    ours, theirs = map(read, folders)
-    for key in sorted({*ours, *theirs} - {*LEFT_OUT}):
-        if ours.get(key) != theirs.get(key):
-            yield f'{training.work_dir}: the log of {key}'
+    yield from differing_folders(training.work_dir, unbroken.work_dir)
 
 
 def torture(args: argparse.Namespace, folder: Path) -> list[str]:

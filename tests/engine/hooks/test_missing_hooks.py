@@ -3,7 +3,6 @@ import pytest
 from dhm_plugin import (
     BroadcastBuffersHook,
     CheckpointCheckHook,
-    Digits,
     DueValidationHook,
     EndWithLauncherHook,
     FiniteCheckHook,
@@ -32,16 +31,3 @@ def test_run_once_whatever_custom_hooks_says(train, hooks):
 
 def test_where_there_are_no_side_branches(train):
     assert {*ours(train('plain', method='plain', custom_hooks=[]))} == {*OF_ALL}
-
-
-def test_a_wrong_label_stops_a_training_that_names_no_hook(train, monkeypatch):
-    def wrong(self):
-        infos = load(self)
-        infos[5]['gt_label'] = 10
-        return infos
-
-    load = Digits.load_data_list
-    monkeypatch.setattr(Digits, 'load_data_list', wrong)
-    dataset = dict(_delete_=True, type='Digits', split='train')
-    with pytest.raises(ValueError, match='image 5 has the label 10'):
-        train('wrong', custom_hooks=[], **{'train_dataloader.dataset': dataset})

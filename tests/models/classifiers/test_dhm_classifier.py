@@ -93,15 +93,6 @@ def test_a_stripped_network_is_the_plain_one(pair):
         assert complexities[0][what] == complexities[1][what] > 0
 
 
-def test_branch_logits_whatever_the_mode(build):
-    model = build('dhm/resnet20_dhm_1xb64_digits.py')
-    images = torch.randn(4, 1, 8, 8)
-    for mode in (True, False):
-        logits = model.train(mode).branch_logits(images)
-        assert [z.shape for z in logits] == [(4, 10)] * 3
-    torch.testing.assert_close(logits[-1], model(images))
-
-
 def test_any_backbone(build):
     """The branches fork from a network that we have not written."""
     model = MODELS.build(

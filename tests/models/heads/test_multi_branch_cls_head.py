@@ -81,16 +81,6 @@ def test_main_branch_alone():
     assert [int(p.pred_label) for p in predictions] == expected.tolist()
 
 
-def test_training_accuracy_of_every_branch():
-    head = make_head(cal_acc=True, topk=(1, 2))
-    torch.nn.init.constant_(head.fc.bias, -10.0)  # negative logits count as others do
-    losses = head.loss(FEATS, labelled())
-    for name, logits in head.branch_logits(FEATS).items():
-        expected = (logits.argmax(dim=1) == LABELS).float().mean() * 100
-        torch.testing.assert_close(losses[f'accuracy_top-1_{name}'], expected)
-        assert losses[f'accuracy_top-2_{name}'] >= expected
-
-
 def test_refuses_the_accuracy_of_mixed_labels():
     samples = [DataSample().set_gt_score(torch.full((3,), 1 / 3)) for _ in LABELS]
     with pytest.raises(ValueError, match='has cal_acc=True, but a batch augmentation'):
@@ -163,6 +153,7 @@ def test_refuses_branches_that_do_not_fit():
 
 def test_each_accuracy_is_of_its_own_k():
     head = make_head(cal_acc=True, topk=(1, 2))
+    torch.nn.init.constant_(head.fc.bias, -10.0)  # negative logits count as others do
     losses = head.loss(FEATS, labelled())
     for name, z in head.branch_logits(FEATS).items():
         for k in (1, 2):

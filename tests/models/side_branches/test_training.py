@@ -235,26 +235,6 @@ def test_what_is_not_forked_neither_runs_nor_changes_the_rest(family, forked, sm
             torch.testing.assert_close(ours.grad, theirs.grad)
 
 
-@pytest.mark.parametrize('family', FAMILIES)
-def test_a_resumed_training_forks_as_the_unbroken_one(family, small, train):
-    cfg = small(family)
-    branches = build(cfg).side_branches.describe()
-    cfg.model.side_branches = [dict(branch, fork_prob=0.5) for branch in branches]
-    forks = []
-
-    def prepare(model):
-        draw = model.side_branches.draw_forks
-        model.side_branches.draw_forks = lambda: forks.append(draw()) or forks[-1]
-
-    unbroken = train(cfg, 'unbroken', 3, prepare=prepare)
-    train(cfg, 'broken', 1, prepare=prepare)
-    resumed = train(cfg, 'broken', 3, prepare=prepare, resume=True)
-    assert forks[:9] == forks[9:]
-    assert len({*map(tuple, forks)}) > 1
-    for ours, theirs in zip(resumed.model.parameters(), unbroken.model.parameters()):
-        assert torch.equal(ours, theirs)
-
-
 @pytest.mark.one_stack
 @pytest.mark.parametrize('family', FAMILIES)
 def test_compiled(family, small, train):
