@@ -8,6 +8,7 @@ from threading import Thread
 
 import pytest
 import torch
+from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner import load_checkpoint
 
 from dhm_plugin import archive
@@ -160,6 +161,10 @@ def test_from_an_address(tmp_path, monkeypatch):
         message = r'home/\S+/damaged\.pth: is truncated or damaged'
         with pytest.raises(DamagedArchive, match=message):
             through_mmengine(f'{address}/damaged.pth')
+        with pytest.raises(DamagedArchive, match='another/damaged'):
+            mmengine_checkpoint.load_url(
+                f'{address}/damaged.pth', str(tmp_path / 'another')
+            )
     finally:
         server.shutdown()
         server.server_close()

@@ -25,8 +25,11 @@ class Hostile:
 class HostileGetattr:
     """Unpickling it would fetch an attribute that no log history needs."""
 
+    def __init__(self, owner, name):
+        self.owner, self.name = owner, name
+
     def __reduce__(self):
-        return getattr, (HistoryBuffer, '__init__')
+        return getattr, (self.owner, self.name)
 
 
 def test_mmengine_loads_its_own_checkpoints(tmp_path):
@@ -108,10 +111,13 @@ def test_two_threads_load_safely_and_leave_the_environment(tmp_path, monkeypatch
     assert os.environ['SET_BY_A_LOADER'] == 'kept'
 
 
-def test_getattr_reaches_nothing_but_the_methods_of_log_histories(tmp_path):
+@pytest.mark.parametrize(
+    ('owner', 'name'), [(HistoryBuffer, '__init__'), (np.dtype, 'newbyteorder')]
+)
+def test_getattr_reaches_nothing_but_the_methods_of_log_histories(owner, name, tmp_path):
     path = tmp_path / 'hostile.pth'
-    torch.save(dict(state_dict=HostileGetattr()), path)
-    with pytest.raises(pickle.UnpicklingError, match='must not read __init__'):
+    torch.save(dict(state_dict=HostileGetattr(owner, name)), path)
+    with pytest.raises(pickle.UnpicklingError, match=f'must not read {name}'):
         load_checkpoint(torch.nn.Linear(2, 1), str(path))
 
 

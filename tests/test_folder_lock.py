@@ -45,6 +45,20 @@ def test_one_process_may_hold_it_twice(tmp_path):
     assert may_lock(tmp_path)
 
 
+def test_by_another_path_it_is_the_same_folder(tmp_path):
+    link = tmp_path / 'link'
+    link.symlink_to(tmp_path)
+    with folder_lock(tmp_path), folder_lock(link):
+        assert not may_lock(tmp_path)
+
+
+def test_names_no_earlier_holder(tmp_path):
+    for _ in range(2):
+        with folder_lock(tmp_path):
+            (line,) = (tmp_path / '.lock').read_text().splitlines()
+            assert line.startswith(f'process {os.getpid()} on ')
+
+
 def test_whoever_holds_it_may_read_the_folder(tmp_path):
     with folder_lock(tmp_path):
         assert (tmp_path / '.lock').read_text()

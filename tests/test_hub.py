@@ -1,5 +1,6 @@
 """MMPretrain's own API finds the models of the zoo."""
 
+import json
 import subprocess
 import sys
 
@@ -8,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 from mmengine import Config
+from mmengine.runner import load_checkpoint
 from mmpretrain.apis.model import ModelHub
 from PIL import Image
+from safetensors.torch import save_file
 
 import dhm_plugin
 from dhm_plugin import hub
@@ -82,6 +85,15 @@ def test_what_the_wheel_carries_comes_first(monkeypatch, tmp_path):
     assert hub.find_root() == tmp_path / 'dhm_plugin' / '.mim'
 
 
+def test_config_and_weights_lie_beside_the_index(monkeypatch, tmp_path):
+    entry = dict(Name='a', Config='configs/a.py', Weights='weights/a.pth')
+    (tmp_path / 'model-index.yml').write_text(json.dumps(dict(Models=[entry])))
+    monkeypatch.setattr(hub, 'find_root', lambda: tmp_path)
+    (model,) = hub.zoo_models()
+    assert model.config == str(tmp_path / 'configs/a.py')
+    assert model.weights == str(tmp_path / 'weights/a.pth')
+
+
 @pytest.mark.parametrize(
     'name',
     ['resnet18_dhm_8xb32_in1k', 'resnet32_1xb128_cifar10', 'resnet18_dsl_8xb32_in1k'],
@@ -101,6 +113,15 @@ def test_loads_given_weights(tmp_path, build):
         'resnet18_dhm_8xb32_in1k', pretrained=str(tmp_path / 'model.pth')
     )
     assert all(value.equal(weights[key]) for key, value in model.state_dict().items())
+
+
+def test_loads_safetensors_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    weights = dict(weight=torch.ones(1, 2), bias=torch.zeros(1))
+    save_file(weights, tmp_path / 'model.safetensors')
+    layer = torch.nn.Linear(2, 1)
+    load_checkpoint(layer, '~/model.safetensors', strict=True)
+    assert layer.weight.equal(weights['weight'])
 
 
 def test_mmpretrains_own_models_are_left_alone():

@@ -32,6 +32,14 @@ def test_the_whole_of_it_is_no_part():
     )
 
 
+def test_without_a_seed_all_processes_draw_the_same_part(monkeypatch):
+    monkeypatch.setattr('mmengine.dataset.sampler.sync_random_seed', lambda: 3)
+    assert (
+        InfinitePartSampler(range(50), 8).part
+        == InfinitePartSampler(range(50), 8, seed=3).part
+    )
+
+
 @pytest.mark.parametrize('images', [0, 51])
 def test_refuses_what_is_no_part(images):
     with pytest.raises(ValueError, match=f'images={images}; .* at most 50, the number'):

@@ -74,6 +74,12 @@ def test_cka():
     assert cka(x, y).item() == pytest.approx(cka(y, x).item())
 
 
+def test_cka_of_features_far_from_zero():
+    x = torch.randn(50, 20)
+    y = x @ torch.randn(20, 30)
+    assert cka(x + 1000, y).item() == pytest.approx(cka(x, y).item(), abs=1e-3)
+
+
 def test_cka_by_sums_over_different_images():
     """The estimate's definition: sums over pairs, triples and fours of images."""
     x, y = torch.randn(6, 3, dtype=torch.float64), torch.randn(6, 2, dtype=torch.float64)
@@ -112,6 +118,40 @@ def test_leaves_out_what_cannot_be_measured(build, batch):
         assert {key.split('_')[0] for key in measured} == (
             {'cka', 'kl'} if data is batch else {'kl'}
         )
+
+
+@pytest.mark.parametrize(('images', 'kinds'), [(4, {'cka', 'kl'}), (3, {'kl'})])
+def test_cka_is_of_four_images_or_more(images, kinds, build, batch):
+    model = build(DIGITS['dhm']).double().train().requires_grad_(False)
+    samples = [DataSample().set_gt_label(torch.arange(images))]
+    measured = measure(model, batch['inputs'][:images], samples)
+    assert {key.split('_')[0] for key in measured} == kinds
+
+
+def draws(module, inputs):
+    """As dropout does."""
+    torch.rand(3)
+
+
+@pytest.mark.parametrize('method', ['dhm', 'derived'])
+def test_a_measurement_leaves_nothing_behind(method, build, batch):
+    options = DERIVED if method == 'derived' else {}
+    model = build(DIGITS[method], **options).double().train()
+    model.backbone.register_forward_pre_hook(draws)
+    hooks = [{**module._forward_hooks} for module in model.modules()]
+    state = torch.get_rng_state()
+    measure(model, **batch)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert [{**module._forward_hooks} for module in model.modules()] == hooks
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_mixed_precision_does_not_reach_it(build, batch):
+    model = build(DIGITS['dhm']).train()
+    batch['inputs'] = batch['inputs'].float()
+    expected = measure(model, **batch)
+    with torch.autocast('cpu', torch.bfloat16):
+        assert measure(model, **batch) == expected
 
 
 def test_divergences_are_those_of_the_loss(build, batch):

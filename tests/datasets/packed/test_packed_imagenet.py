@@ -61,10 +61,23 @@ def test_workers_read_it(packed):
     assert int(again[7]['data_samples'].gt_label) == labels[7]
 
 
-def test_indices_and_meta_information_are_those_of_any_data_set(packed):
-    dataset = packed_of(packed[1], indices=3, metainfo=dict(classes=('a', 'b')))
+def test_options_are_those_of_any_data_set(packed, monkeypatch):
+    monkeypatch.setenv('HOME', str(packed[1].parent))
+    folder = f'~/{packed[1].name}'
+    dataset = packed_of(
+        folder,
+        indices=3,
+        metainfo=dict(classes=('a', 'b')),
+        pipeline=[lambda results: None],
+        max_refetch=2,
+    )
     assert len(dataset) == 3
     assert dataset.metainfo['classes'] == ('a', 'b')
+    with pytest.raises(Exception, match='Cannot find valid image after 2'):
+        dataset[0]
+    dataset = packed_of(folder, pipeline=[lambda results: None], test_mode=True)
+    with pytest.raises(Exception, match='should not get'):
+        dataset[0]
 
 
 def test_settings_and_fingerprint_are_logged_and_saved(packed, tmp_path, caplog):
@@ -94,6 +107,21 @@ def test_settings_and_fingerprint_are_logged_and_saved(packed, tmp_path, caplog)
     other = packed_of(other).metainfo['packed']
     assert other['fingerprint'] != found['fingerprint']
     assert other['edge'] == 32
+
+
+def relabel(fields):
+    fields['images']['label'][0] += 1
+
+
+def rehash(fields):
+    fields['sha256'] = np.array('0' * 64)
+
+
+@pytest.mark.parametrize('change', [relabel, rehash])
+def test_the_fingerprint_is_of_what_the_shards_hold(change, packed):
+    before = packed_of(packed[1]).metainfo['packed']['fingerprint']
+    rewrite(packed[1] / 'train-00001.npz', change)
+    assert packed_of(packed[1]).metainfo['packed']['fingerprint'] != before
 
 
 def truncate(path):
@@ -165,6 +193,31 @@ def rename(fields):
 def test_refuses_an_index_of_wrong_content(change, message, packed):
     rewrite(packed[1] / 'train-00001.npz', change)
     with pytest.raises(PackError, match=f'{packed[1]}.*{message}'):
+        PackedImageNet(str(packed[1]))
+
+
+class Hostile:
+    """Unpickling it would call ``print``."""
+
+    def __reduce__(self):
+        return print, ('hostile code ran',)
+
+
+def test_an_index_runs_no_code(packed, capfd):
+    path = packed[1] / 'train-00001.npz'
+    np.savez_compressed(path, images=np.array([Hostile()], object))
+    with pytest.raises(PackError, match=f'{path}: is damaged'):
+        PackedImageNet(str(packed[1]))
+    assert 'hostile code ran' not in capfd.readouterr().out
+
+
+def test_names_a_shard_in_the_place_of_another(packed):
+    paths = [packed[1] / f'train-0000{number}.npz' for number in (0, 1)]
+    paths[1].write_bytes(paths[0].read_bytes())
+    tar = paths[0].with_suffix('.tar')
+    paths[1].with_suffix('.tar').write_bytes(tar.read_bytes())
+    message = f'{paths[1]}: is of another shard or of other settings'
+    with pytest.raises(PackError, match=message):
         PackedImageNet(str(packed[1]))
 
 

@@ -46,6 +46,7 @@ DECODED_HERE = {
     'grey PNG': written(PHOTO.convert('L'), 'PNG'),
     'palette': written(PHOTO.convert('P'), 'PNG'),
     'text behind': JPEG + b'text',
+    'several images': written(PHOTO, 'MPO', save_all=True, append_images=[PHOTO]),
     'pixels': to_netpbm(np.asarray(PHOTO)),
 }
 

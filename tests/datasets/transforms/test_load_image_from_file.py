@@ -1,3 +1,6 @@
+from functools import partial
+from pathlib import Path
+
 import cv2
 import mmcv
 import numpy as np
@@ -7,7 +10,13 @@ from mmpretrain.registry import TRANSFORMS
 from PIL import Image, UnidentifiedImageError
 from torch.utils.data import DataLoader
 
-from dhm_plugin import LoadImageFromFile, LoadRandomResizedCrop, LoadReadableImage
+from dhm_plugin import (
+    LoadEncodedCenterCrop,
+    LoadEncodedRandomResizedCrop,
+    LoadImageFromFile,
+    LoadRandomResizedCrop,
+    LoadReadableImage,
+)
 
 PILLOW = dict(type='LoadImageFromFile', imdecode_backend='pillow')
 
@@ -70,6 +79,37 @@ def test_a_missing_file_backend_is_no_unreadable_image(folder, monkeypatch):
         LoadImageFromFile()(dict(img_path=str(folder / 'a' / 'good.jpg')))
 
 
+@pytest.mark.parametrize(
+    'build',
+    [
+        LoadImageFromFile,
+        LoadReadableImage,
+        partial(LoadRandomResizedCrop, 32),
+        partial(LoadEncodedCenterCrop, 16, 16),
+        partial(LoadEncodedRandomResizedCrop, 32),
+    ],
+)
+def test_any_loader_reads_through_its_file_backend(build, folder, monkeypatch):
+    asked = []
+
+    def get(path, backend_args):
+        asked.append(backend_args)
+        return Path(path).read_bytes()
+
+    monkeypatch.setattr('mmengine.fileio.get', get)
+    backend_args = dict(backend='local')
+    build(backend_args=backend_args)(dict(img_path=str(folder / 'a' / 'good.jpg')))
+    assert asked == [backend_args]
+
+
+def test_reads_through_a_file_client(folder, monkeypatch):
+    """As MMCV's does, of older configs."""
+    monkeypatch.setattr('mmengine.fileio.get', None)
+    loader = LoadImageFromFile(file_client_args=dict(backend='disk'))
+    image = loader(dict(img_path=str(folder / 'a' / 'good.jpg')))['img']
+    assert image.shape == (32, 32, 3)
+
+
 def test_configs_get_it_and_the_inferencer_finds_it():
     transform = TRANSFORMS.build(PILLOW)
     assert type(transform) is LoadImageFromFile
@@ -115,6 +155,23 @@ def test_so_do_the_other_loaders(loader, tmp_path):
     assert (image == 128).all()
 
 
+def test_unchanged_are_all_16_bits(tmp_path):
+    pixels = np.arange(6, dtype=np.uint16).reshape(2, 3) * 300
+    path = str(tmp_path / 'a.png')
+    Image.fromarray(pixels).save(path)
+    settings = dict(imdecode_backend='pillow', color_type='unchanged')
+    image = LoadImageFromFile(**settings)(dict(img_path=path))['img']
+    assert np.array_equal(image.squeeze(), pixels)
+
+
+def test_does_not_scale_32_bits(tmp_path):
+    pixels = np.int32([[0, 100, 255]])
+    path = str(tmp_path / 'a.tif')
+    Image.fromarray(pixels).save(path)
+    image = LoadImageFromFile(imdecode_backend='pillow')(dict(img_path=path))['img']
+    assert np.array_equal(image[:, :, 0], pixels)
+
+
 def test_turns_16_bits_as_exif_says(tmp_path):
     pixels = np.arange(6, dtype=np.uint16).reshape(2, 3) * 256
     exif = Image.Exif()
@@ -124,3 +181,6 @@ def test_turns_16_bits_as_exif_says(tmp_path):
     image = LoadImageFromFile(imdecode_backend='pillow')(dict(img_path=path))
     assert image['img'][:, :, 0].tolist() == [[3, 0], [4, 1], [5, 2]]
     assert image['img_shape'] == (3, 2)
+    settings = dict(imdecode_backend='pillow', color_type='color_ignore_orientation')
+    image = LoadImageFromFile(**settings)(dict(img_path=path))
+    assert image['img'][:, :, 0].tolist() == [[0, 1, 2], [3, 4, 5]]

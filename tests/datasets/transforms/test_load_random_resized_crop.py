@@ -74,8 +74,10 @@ def test_agrees_with_pillow(photo, save):
 
 
 @pytest.mark.parametrize('photo', PHOTOS)
-@pytest.mark.parametrize('size', [(1280, 854), (2561, 1707), (5123, 3417)])
-def test_reduced_scale_is_near_pillow(photo, size, save, monkeypatch):
+@pytest.mark.parametrize(
+    ('size', 'factor'), [((1280, 854), 2), ((2561, 1707), 4), ((5123, 3417), 8)]
+)
+def test_reduced_scale_is_near_pillow(photo, size, factor, save, monkeypatch):
     path = save(photo.resize(size, Image.BICUBIC))
     decode = load_random_resized_crop.simplejpeg.decode_jpeg
     widths = []
@@ -92,7 +94,7 @@ def test_reduced_scale_is_near_pillow(photo, size, save, monkeypatch):
         means.append(difference(ours, stock).mean())
     assert max(means) < 3
     assert np.mean(means) < 1.5
-    assert min(widths) < size[0] / 1.9
+    assert min(widths) == -(-size[0] // factor)
 
 
 @pytest.mark.usefixtures('_decoder')
@@ -165,9 +167,23 @@ def test_flips_as_random_flip_does(save):
     assert 4 < sum(flips) < 20
 
 
-def test_refuses_what_is_no_probability():
-    with pytest.raises(ValueError, match='flip_prob=2; it must be from 0 to 1'):
-        LoadRandomResizedCrop(224, flip_prob=2)
+@pytest.mark.parametrize('flip_prob', [-0.1, 2])
+def test_refuses_what_is_no_probability(flip_prob):
+    message = f'flip_prob={flip_prob}; it must be from 0 to 1'
+    with pytest.raises(ValueError, match=message):
+        LoadRandomResizedCrop(224, flip_prob=flip_prob)
+
+
+def test_draws_areas_and_aspects_from_the_given_ranges():
+    settings = dict(crop_ratio_range=(0.2, 0.3), aspect_ratio_range=(1.9, 2.1))
+    transform = LoadRandomResizedCrop(32, **settings)
+    crops = np.array([transform._draw((1000, 1000)) for _ in range(200)])
+    height, width = crops[:, 2], crops[:, 3]
+    areas, aspects = height * width / 1e6, width / height
+    assert 0.195 < areas.min() < 0.22
+    assert 0.28 < areas.max() < 0.305
+    assert 1.88 < aspects.min() < 1.95
+    assert 2.05 < aspects.max() < 2.12
 
 
 def test_from_a_config_in_any_size(save):

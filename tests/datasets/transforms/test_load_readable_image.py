@@ -62,6 +62,12 @@ def test_same_pixels_as_the_stock_transform(folder):
     np.testing.assert_array_equal(ours['img'], mmcv.imread(path, backend='pillow'))
 
 
+def test_grey_images_if_asked_for(folder):
+    path = str(folder / 'class0' / '0.jpg')
+    ours = LoadReadableImage(color_type='grayscale')(dict(img_path=path))
+    assert ours['img'].shape == (32, 32)
+
+
 def test_a_missing_file_is_named(folder, monkeypatch):
     messages = []
     monkeypatch.setattr(

@@ -3,6 +3,7 @@ import re
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar import layout_pb2
 
+from dhm_plugin import BranchChartsHook
 from dhm_plugin.engine.hooks.branch_charts_hook import CHARTS
 
 
@@ -40,3 +41,8 @@ def test_one_chart_for_all_branches(train, tmp_path):
         'cosine of gradients, cross-entropy': 4,
         'CKA of features': 3,
     }
+
+
+def test_the_first_process_alone_writes_the_layout(monkeypatch):
+    monkeypatch.setattr('mmengine.dist.utils.get_rank', lambda group=None: 1)
+    BranchChartsHook().before_train(None)

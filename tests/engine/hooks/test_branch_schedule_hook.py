@@ -123,9 +123,12 @@ def test_another_weight_is_not_compiled_again(build):
         ({'fork_prob': []}, r'fork_prob=\[\]; it must be a list of points'),
         ({'fork_prob': [(0, 1.5)]}, 'each value must be a probability'),
         ({'fork_prob': [(0.5, 1), (0.2, 0)]}, 'the shares must be in order'),
+        ({'fork_prob': [(0, 1), (0.8, 0), (0.5, 1), (1, 0)]}, 'shares must be in order'),
+        ({'fork_prob': [(-0.2, 1), (0.5, 0)]}, 'shares must be in order, from 0 to 1'),
         ({'loss_weight': [(0, 1), (6000, 0)]}, 'shares must be in order, from 0 to 1'),
         ({'loss_weight': [(0, -1)]}, 'each value must be 0 or a positive, finite number'),
         ({'loss_weight': [(0, float('nan'))]}, 'each value must be 0 or a positive'),
+        ({'loss_weight': [(0, float('inf'))]}, 'each value must be 0 or a positive'),
     ],
 )
 def test_refuses_points_that_are_none(arguments, message):

@@ -83,6 +83,23 @@ def test_what_compresses_gradients_goes_on(gloo):
     assert calls == ['state']
 
 
+@pytest.mark.parametrize('when', ['before_val', 'before_test'])
+def test_a_validation_or_a_test_alone_is_too(when):
+    network = nn.Conv2d(3, 4, 3)
+    getattr(ChannelsLastHook(), when)(SimpleNamespace(model=network))
+    assert network.weight.is_contiguous(memory_format=torch.channels_last)
+    assert not network.weight.is_contiguous()
+
+
+def test_averaged_weights_are_saved_as_any_others():
+    weight = torch.rand(4, 3, 3, 3).to(memory_format=torch.channels_last)
+    checkpoint = dict(state_dict={}, ema_state_dict={'module.weight': weight})
+    ChannelsLastHook().before_save_checkpoint(None, checkpoint)
+    saved = checkpoint['ema_state_dict']['module.weight']
+    assert saved.is_contiguous()
+    assert torch.equal(saved, weight)
+
+
 def test_feature_maps_are_channels_last(train):
     runner = train('channels_last', channels_last=True)
     maps = runner.model.backbone(torch.rand(4, 1, 8, 8))

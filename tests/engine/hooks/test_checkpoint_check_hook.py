@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.runner import BaseLoop
+from torch import nn
 
 from dhm_plugin import CheckpointCheckHook
 from dhm_plugin.checkpoints import strip_side_branches
@@ -39,6 +40,13 @@ def test_a_test_needs_no_side_branches_but_resuming_does(build):
     check(model, stripped)
     with pytest.raises(ValueError, match=r'neck.branches.0.* is missing, it must be'):
         check(model, stripped, Loop(), resume=True)
+
+
+def test_branches_that_are_there_must_fit(build):
+    model = build(CONFIG)
+    wider = build(CONFIG, **{'model.neck.branches.0.widen': 2})
+    with pytest.raises(ValueError, match=r'another network .*neck\.branches\.0\.'):
+        check(model, wider.state_dict())
 
 
 def test_so_it_is_over_a_plain_config(build):
@@ -116,6 +124,15 @@ def test_training_does_not_start_from_keys_that_are_not_loaded(build):
         check(model, bare, Loop())
     with pytest.raises(ValueError, match='19 of 19 weights differ'):
         check(model, {}, Loop())
+
+
+def test_buffers_of_a_backbone_tell_nothing():
+    """As those of Swin, by which attention finds its biases; older files have them."""
+    model = nn.ModuleDict(dict(backbone=nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))))
+    for i, layer in enumerate(model.backbone):
+        layer.register_buffer('index', torch.zeros(2, 2), persistent=i == 0)
+    check(model, {**model.state_dict(), 'backbone.1.index': torch.zeros(3, 3)}, Loop())
+    check(model, dict(model.named_parameters()), Loop())
 
 
 def test_refuses_before_the_first_iteration(train, build, tmp_path):

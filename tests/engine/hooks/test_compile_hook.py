@@ -65,6 +65,14 @@ def test_a_smaller_first_batch_is_not_what_is_compiled(tmp_path, monkeypatch):
     assert shapes == [4] * 6
 
 
+def test_each_iteration_is_a_step_of_cuda_graphs(monkeypatch):
+    steps = []
+    name = 'torch.compiler.cudagraph_mark_step_begin'
+    monkeypatch.setattr(name, lambda: steps.append(1))
+    CompileHook().before_train_iter(None, 0)
+    assert steps == [1]
+
+
 def test_refuses_cuda_graphs_of_accumulated_gradients(tmp_path):
     options = {'optim_wrapper.accumulative_counts': 2}
     cfg = config(hooks=[dict(type='CompileHook', mode='reduce-overhead')], **options)

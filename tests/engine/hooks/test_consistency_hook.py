@@ -1,3 +1,4 @@
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -20,6 +21,18 @@ def test_the_training_stays_the_same(train, history):
     assert len(history(runner, 'train/cosine_stage0_side0_main')) == 1
     assert -1 <= history(runner, 'train/cosine_stage0_side0_main')[0] <= 1
     assert -1 <= history(runner, 'train/cka_side1_main')[0] <= 1
+
+
+def test_is_in_the_line_of_the_same_iteration(train, tmp_path):
+    hook = {'default_hooks.consistency': dict(type='ConsistencyHook', interval=2)}
+    train('measured', **hook)
+    (path,) = tmp_path.glob('measured/*/vis_data/scalars.json')
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert ['kl_side0_main' in row for row in rows if 'loss' in row] == [
+        False,
+        True,
+        True,
+    ]
 
 
 @pytest.mark.parametrize(('interval', 'number'), [(1, 6), (2, 2), (100, 2)])

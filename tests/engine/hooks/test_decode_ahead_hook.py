@@ -138,6 +138,8 @@ def test_without_dali_no_training_begins(tmp_path, monkeypatch):
     with pytest.raises(ImportError, match=r"pip install 'dhm_plugin\[dali\]'"):
         runner.train()
     assert runner.iter == 0
+    with pytest.raises(ImportError, match='dhm_plugin'):
+        DecodeAheadHook().before_run(runner)
 
 
 def test_is_of_no_use_to_another_preprocessor():

@@ -1,5 +1,6 @@
 import json
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -49,6 +50,14 @@ def test_one_fetch_a_line_of_the_log(train):
         fetches.append(counted.calls['_local_scalar_dense'])
     # Six iterations with seven values: the sum and the two losses of three branches.
     assert fetches[0] - fetches[1] == 6 * 7
+
+
+def test_keeps_no_graph():
+    hook = DeferredRuntimeInfoHook()
+    runner = SimpleNamespace(hooks=[], train_dataloader=[None] * 9)
+    loss = torch.ones(2, requires_grad=True).sum()
+    hook.after_train_iter(runner, 0, outputs=dict(loss=loss))
+    assert hook._pending[0]['loss'].grad_fn is None
 
 
 def test_a_checkpoint_between_two_lines_has_the_whole_history(train, tmp_path):

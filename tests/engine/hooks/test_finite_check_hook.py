@@ -8,6 +8,7 @@ import torch.multiprocessing as mp
 from mmengine.hooks import EMAHook, Hook, LoggerHook
 from mmengine.model import ExponentialMovingAverage
 from mmpretrain.registry import HOOKS
+from mmpretrain.structures import DataSample
 from torch import nn
 
 from dhm_plugin import Digits, FiniteCheckHook
@@ -131,11 +132,23 @@ def test_a_mask_may_be_infinite():
         )
 
 
+def test_a_mask_may_not_be_nan():
+    network = Masked()
+    network.mask[0, 0] = math.nan
+    message = r'^before the first iteration NaN or infinity is in mask; begin'
+    with pytest.raises(FloatingPointError, match=message):
+        FiniteCheckHook().before_train(runner_of(network))
+
+
 def test_looks_at_the_average_too():
     network = Masked()
     hook, ema = FiniteCheckHook(), EMAHook()
     ema.src_model, ema.ema_model = network, ExponentialMovingAverage(network)
-    hook.before_train(runner_of(network))
+    for _ in range(2):  # of one runner, a second training
+        hook.before_train(runner_of(network))
+    sound = dict(state_dict=network.state_dict())
+    ema.before_save_checkpoint(runner_of(network), sound)
+    hook.before_save_checkpoint(runner_of(network), sound)
     ema.ema_model.module.fc.bias.data[0] = math.nan
     checkpoint = dict(state_dict=network.state_dict())
     ema.before_save_checkpoint(runner_of(network), checkpoint)
@@ -201,6 +214,31 @@ def test_the_images_are_named(train, monkeypatch):
         train('run', **options)
 
 
+def test_an_image_of_a_whole_batch_is_named_by_its_place():
+    images = torch.zeros(4, 8, 8, 1)
+    images[2, 3, 3] = math.inf
+    batch = dict(inputs=[images], data_samples=[DataSample()])
+    hook, runner = FiniteCheckHook(), runner_of(Masked(), length=1)
+    hook.before_train(runner)
+    message = 'NaN or infinity is in its images: image 2 of its batch'
+    with pytest.raises(FloatingPointError, match=message):
+        hook.after_train_iter(runner, 0, batch, dict(loss=torch.tensor(math.nan)))
+
+
+def test_looks_after_the_last_iteration():
+    hook, runner = FiniteCheckHook(), runner_of(Masked(), max_iters=5)
+    hook.before_train(runner)
+    with pytest.raises(FloatingPointError, match=r'^in iteration 5 '):
+        run(hook, runner, [1.0, 1.0, 1.0, 1.0, math.nan])
+
+
+def test_keeps_no_graph():
+    hook, runner = FiniteCheckHook(), runner_of(Masked())
+    loss = torch.ones(2, requires_grad=True).sum()
+    hook.after_train_iter(runner, 0, outputs=dict(loss=loss))
+    assert hook._kept[0].losses['loss'].grad_fn is None
+
+
 def test_all_is_kept_but_where_the_log_has_no_lines():
     hook, runner = FiniteCheckHook(), runner_of(Masked(), length=10**6, hooks=[])
     hook.before_train(runner)
@@ -224,6 +262,10 @@ def _process(rank, folder):
     message = r'^in iteration 20 .* loss is nan \(in process 0 of 2\)\. '
     with pytest.raises(FloatingPointError, match=message):
         run(hook, runner, losses, first=10)
+    losses = [1.0] * 8 + [math.nan if rank == 0 else 1.0, math.nan]
+    message = r'^in iteration 99 .* loss is nan \(in process 0 of 2\)\. '
+    with pytest.raises(FloatingPointError, match=message):
+        run(hook, runner, losses, first=90)
     torch.distributed.destroy_process_group()
 
 

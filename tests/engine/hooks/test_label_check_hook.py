@@ -76,6 +76,7 @@ class Listed(list):
         (dict(gt_label=[]), r'0 labels, \[\]'),
         (dict(gt_score=np.array([0, 1, 0, 1.0])), 'scores that sum to 2'),
         (dict(gt_score=[0.0] * 4), 'scores that sum to 0'),
+        (dict(gt_score=[0.9, 0.0, 0.0, 0.08]), 'scores that sum to 0.98'),
     ],
 )
 def test_several_labels_with_a_mimicking_loss(annotation, found):

@@ -48,6 +48,17 @@ def test_what_differs_is_said_in_one_warning(killed, monkeypatch):
     assert runner.seed == runner.message_hub.get_info('seed') == 1
 
 
+def test_a_training_that_starts_from_weights_alone_is_a_new_one(killed, tmp_path):
+    cfg = config(**{'randomness.seed': 1})
+    cfg.load_from = str(killed / 'iter_2.pth')
+    runner = build(cfg, tmp_path / 'new')
+    warnings = []
+    runner.logger.warning = warnings.append
+    runner.train()
+    assert runner.iter == 8
+    assert warnings == []
+
+
 def test_a_checkpoint_of_somebody_else(killed):
     path = killed / 'iter_2.pth'
     checkpoint = torch.load(path, weights_only=True)
@@ -166,3 +177,39 @@ def test_gradients_that_differ_are_not_saved(processes, tmp_path, monkeypatch):
     assert ('gradients' in saved) is (processes == 1)
     assert [w for w in warnings if 'it has none of them' in w] == warnings
     assert len(warnings) == processes - 1
+
+
+class DrawsHook(Hook):
+    """Draws when all is seeded, and before that so many numbers more."""
+
+    def __init__(self, more):
+        self.more, self.drawn = more, {}
+
+    def before_run(self, runner):
+        torch.rand(self.more)
+
+    def before_train(self, runner):
+        self.drawn['training'] = torch.rand(()).item()
+
+    def before_train_epoch(self, runner):
+        self.drawn['epoch', runner.epoch] = torch.rand(()).item()
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        torch.rand(self.more)
+
+    def before_val_epoch(self, runner):
+        self.drawn['validation', runner.iter] = torch.rand(()).item()
+
+
+def test_whoever_draws_gets_the_same_when_it_goes_on(tmp_path):
+    train(config(), tmp_path / 'broken', kill_after=6)
+    drawn = []
+    for folder, resume in (('unbroken', False), ('broken', True)):
+        runner, draws = build(config(), tmp_path / folder, resume), DrawsHook(int(resume))
+        runner.register_hook(draws)
+        runner.train()
+        drawn.append(draws.drawn)
+    unbroken, resumed = drawn
+    assert {*resumed} == {'training', ('epoch', 1), ('validation', 8)}
+    assert resumed.items() <= unbroken.items()
+    assert len({*unbroken.values()}) == len(unbroken) == 5

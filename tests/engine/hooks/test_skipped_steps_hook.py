@@ -41,6 +41,13 @@ def test_weights_in_float16_are_trained():
     assert weight[0] < 1
 
 
+def test_any_other_optimizer_skips_steps_itself():
+    optimizer = torch.optim.Adam([nn.Parameter(torch.ones(4))], fused=True)
+    wrapper = AmpOptimWrapper(optimizer=optimizer)
+    SkippedStepsHook().before_train(SimpleNamespace(optim_wrapper=wrapper))
+    assert optimizer._step_supports_amp_scaling
+
+
 def test_in_every_training(tmp_path):
     optimizer = dict(type='SGD', lr=0.1, momentum=0.9, fused=True)
     wrapper = dict(type='AmpOptimWrapper', optimizer=optimizer)

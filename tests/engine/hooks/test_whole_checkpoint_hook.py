@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from unittest import mock
 
 import pytest
+import torch
 from mmengine.hooks import CheckpointHook, Hook
 
 import tiny
@@ -91,6 +92,36 @@ def test_killed_anywhere_nothing_is_lost(number, unbroken, tmp_path):
     assert not tiny.different(tmp_path, unbroken)
     files = [path.name for path in tmp_path.iterdir() if path.is_file()]
     assert not [name for name in files if 'unfinished' in name]
+
+
+def test_a_better_one_of_the_same_name_stays(tmp_path, monkeypatch):
+    runner = tiny.runner(tmp_path)
+    runner.train()
+    before = checkpoints(tmp_path)
+    assert before == ['best_accuracy_top1_epoch_4.pth', 'epoch_4.pth']
+    monkeypatch.setattr(tiny, 'SCORES', [0.7] * 5)
+    runner.val()
+    assert checkpoints(tmp_path) == before
+
+
+def test_a_second_training_of_the_same_name_saves_when_it_is_due(tmp_path, monkeypatch):
+    options = dict(experiment_name='one', checkpoint=dict(interval=3, save_last=False))
+    tiny.runner(tmp_path, 3, **options).train()
+    monkeypatch.setattr(tiny, 'SCORES', [0.9] * 5)
+    tiny.runner(tmp_path, 1, **options).train()
+    assert 'best_accuracy_top1_epoch_1.pth' in checkpoints(tmp_path)
+    assert 'epoch_1.pth' not in checkpoints(tmp_path)
+
+
+@pytest.mark.parametrize('kept', [True, False])
+def test_optimizer_and_schedule_are_saved_if_asked_for(kept, tmp_path):
+    options = dict(
+        param_scheduler=dict(type='LinearLR', begin=0, end=4),
+        checkpoint=dict(save_optimizer=kept, save_param_scheduler=kept),
+    )
+    tiny.runner(tmp_path, 1, **options).train()
+    keys = torch.load(tmp_path / 'epoch_1.pth', weights_only=True).keys()
+    assert ('optimizer' in keys) is ('param_schedulers' in keys) is kept
 
 
 class FillsTheDisk(Hook):

@@ -2,7 +2,9 @@ import pytest
 import torch
 from mmengine.dataset import DefaultSampler
 from mmengine.hooks import Hook
+from torch.utils.data import DataLoader, IterableDataset
 
+import tiny
 from resumption import STOCK, NoiseImages, build, config, train
 
 
@@ -42,6 +44,39 @@ def resumed(tmp_path, monkeypatch):
     return resume
 
 
+class Stream(IterableDataset):
+    def __iter__(self):
+        for i in range(4):
+            yield dict(x=torch.full((2,), i / 10))
+
+    def __len__(self):
+        return 4
+
+
+class IndicesHook(Hook):
+    def __init__(self, kill_after=None):
+        self.kill_after, self.indices = kill_after, []
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.indices.append(batch_idx)
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if len(self.indices) == self.kill_after:
+            raise tiny.Killed
+
+
+def test_without_indices_the_epoch_begins_anew(tmp_path):
+    options = dict(
+        train_dataloader=DataLoader(Stream(), batch_size=1),
+        checkpoint=dict(by_epoch=False),
+    )
+    with pytest.raises(tiny.Killed):
+        tiny.runner(tmp_path, 1, custom_hooks=[IndicesHook(2)], **options).train()
+    seen = IndicesHook()
+    tiny.runner(tmp_path, 1, resume=True, custom_hooks=[seen], **options).train()
+    assert seen.indices == [0, 1, 2, 3]
+
+
 def order(epoch):
     sampler = DefaultSampler(range(14), shuffle=True, seed=0)
     sampler.set_epoch(epoch)
@@ -65,6 +100,11 @@ def test_other_batches_begin_the_epoch_anew(resumed):
     assert batches == [(1, 0, 6), (1, 1, 7)]
 
 
+def test_with_another_seed_it_goes_on_at_the_next_batch_too(resumed):
+    batches, _ = resumed(**{'randomness.seed': 1})
+    assert batches == [(1, 2, 6), (1, 3, 7)]
+
+
 def test_a_checkpoint_that_does_not_say_begins_the_epoch_anew(resumed, tmp_path):
     path = tmp_path / 'work/iter_6.pth'
     checkpoint = torch.load(path, weights_only=True)
@@ -72,3 +112,24 @@ def test_a_checkpoint_that_does_not_say_begins_the_epoch_anew(resumed, tmp_path)
     torch.save(checkpoint, path)
     batches, _ = resumed()
     assert [index for _, index, _ in batches] == [0, 1, 2, 3]
+
+
+class LookHook(Hook):
+    def __init__(self):
+        self.looks = {}
+
+    def before_train_epoch(self, runner):
+        batch = next(iter(runner.train_dataloader))
+        self.looks[runner.epoch] = torch.stack(list(batch['inputs']))
+
+
+def test_a_look_at_an_epoch_sees_the_same_when_it_goes_on(tmp_path):
+    cfg = config(pipeline=STOCK, **{'train_cfg.max_epochs': 3})
+    train(cfg, tmp_path / 'broken', kill_after=9)
+    looks = []
+    for folder, resume in (('broken', True), ('unbroken', False)):
+        runner, look = build(cfg, tmp_path / folder, resume), LookHook()
+        runner.register_hook(look)
+        runner.train()
+        looks.append(look.looks[2])
+    assert torch.equal(*looks)

@@ -89,6 +89,11 @@ def test_the_statistics_of_precise_bn_are_resumed(sampler, tmp_path):
     assert_resumes(cfg, tmp_path, 5)
 
 
+def test_nothing_is_loaded_before_it_is_known_where_it_goes_on(tmp_path):
+    loop = build(by_iterations(workers=1), tmp_path).train_loop
+    assert loop.dataloader.batch_sampler.begun == 0
+
+
 def test_the_loader_ends_after_a_round(tmp_path):
     runner = build(by_iterations(), tmp_path)
     assert len(list(islice(runner.train_dataloader, 50))) == 4

@@ -31,7 +31,14 @@ def test_mmengines_loops_become_ours(loop, expected, runner):
 
 
 @pytest.mark.parametrize(
-    'loop', [dict(type=OwnLoop), dict(type='Unknown'), dict(x=1), object()]
+    'loop',
+    [
+        dict(type=OwnLoop),
+        dict(type='Unknown'),
+        dict(x=1),
+        dict(type='EpochBasedTrainLoop', by_epoch=True),
+        object(),
+    ],
 )
 def test_any_other_stays(loop, runner):
     assert resumable_loop(runner, loop) == loop

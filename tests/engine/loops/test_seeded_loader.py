@@ -25,6 +25,14 @@ def test_what_mmengine_reads_of_a_data_loader_stays(runner):
     assert len(loader) == 4
 
 
+def test_processes_of_different_seeds_share_the_order(tmp_path, monkeypatch):
+    monkeypatch.setattr('mmengine.dataset.sampler.sync_random_seed', lambda: 77)
+    runner = build(config(**{'randomness.diff_rank_seed': True}), tmp_path)
+    loader = seeded_loader(runner, config().train_dataloader)
+    assert loader.sampler.seed == 77
+    assert loader.batch_sampler.seed == runner.seed == 0
+
+
 def test_a_data_loader_that_is_built(runner):
     loader = DataLoader(range(5), batch_size=2)
     assert seeded_loader(runner, loader) is loader

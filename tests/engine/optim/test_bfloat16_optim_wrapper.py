@@ -1,3 +1,6 @@
+from contextlib import nullcontext
+from unittest import mock
+
 import pytest
 import torch
 from torch import nn
@@ -49,6 +52,40 @@ def test_accumulation_and_clipping_are_the_stock_wrappers(features):
             loss = model(torch.rand(4, 3)).float().sum()
         wrapper.update_params(loss)
         assert torch.equal(model.weight, before) != moved
+
+
+@pytest.mark.parametrize('emulates', [False, True])
+def test_a_gpu_that_would_emulate_it_trains_in_float32(emulates, monkeypatch):
+    monkeypatch.setattr(bfloat16_optim_wrapper, 'get_device', lambda: 'cuda')
+
+    def is_supported(including_emulation=True):
+        return including_emulation or not emulates
+
+    monkeypatch.setattr(torch.cuda, 'is_bf16_supported', is_supported)
+    optimizer = torch.optim.SGD(nn.Linear(3, 2).parameters(), lr=0.1)
+    assert BFloat16OptimWrapper(optimizer).enabled is not emulates
+
+
+def test_any_other_device_trains_in_float32(features, monkeypatch):
+    features(avx512_bf16=True)
+    monkeypatch.setattr(bfloat16_optim_wrapper, 'get_device', lambda: 'mps')
+    optimizer = torch.optim.SGD(nn.Linear(3, 2).parameters(), lr=0.1)
+    assert not BFloat16OptimWrapper(optimizer).enabled
+
+
+def test_processes_wait_for_one_another_at_updates_alone(features):
+    features(avx512_bf16=True)
+    model = nn.Linear(3, 2)
+    # As DistributedDataParallel has it.
+    model.no_sync = mock.Mock(side_effect=nullcontext)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    wrapper = BFloat16OptimWrapper(optimizer, accumulative_counts=2)
+    wrapper.initialize_count_status(model, 0, 4)
+    for calls in (1, 1, 2, 2):
+        with wrapper.optim_context(model):
+            loss = model(torch.rand(4, 3)).float().sum()
+        wrapper.update_params(loss)
+        assert model.no_sync.call_count == calls
 
 
 @pytest.mark.parametrize('method', ['plain', 'dhm'])

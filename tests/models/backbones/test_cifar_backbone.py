@@ -50,9 +50,44 @@ def test_frozen_stages_stay_as_they_are(kind):
     assert make(kind).train().stage(0)[0].training
 
 
+def test_frozen_from_the_start(kind):
+    """The optimizer and DistributedDataParallel look before the training begins."""
+    model = make(kind, frozen_stages=1)
+    for module in (*model.stem(), *model.stage(0)):
+        assert not module.training
+        assert not any(parameter.requires_grad for parameter in module.parameters())
+
+
+def test_the_stem_alone_can_be_frozen(kind):
+    model = make(kind, frozen_stages=0).train()
+    assert not any(module.training for module in model.stem())
+    assert not any(p.requires_grad for m in model.stem() for p in m.parameters())
+    assert all(p.requires_grad for m in model.stage(0) for p in m.parameters())
+
+
 def test_checkpointing_reaches_every_stage(kind):
     model = make(kind, with_cp=True)
     assert all(model.stage(i)[0].with_cp for i in range(3))
+
+
+def built(configs, channels):
+    modules = []
+    for config in configs:
+        modules.append(MODELS.build(dict(config, in_channels=channels)))
+        channels = modules[-1].out_channels
+    return torch.nn.ModuleList(modules)
+
+
+def test_a_side_branch_has_the_networks_stages(kind):
+    model = make(kind, norm_cfg=dict(type='GN', num_groups=1), with_cp=True)
+    for i in (1, 2):
+        theirs = torch.nn.ModuleList(model.stage(i))
+        configs = model.side_stage(i, num_blocks=len(theirs[0]), widen=1)
+        ours = built(configs, theirs[0].in_channels)
+        assert [*map(type, ours.modules())] == [*map(type, theirs.modules())]
+        shapes = [[p.shape for p in part.parameters()] for part in (ours, theirs)]
+        assert shapes[0] == shapes[1]
+        assert ours[0].with_cp
 
 
 def test_norm_layers_and_initialization(kind):
@@ -69,12 +104,23 @@ def test_norm_layers_and_initialization(kind):
     assert all((m.weight == 0.5).all() for m in convolutions)
 
 
+def test_convolutions_start_as_he_et_al_say(kind):
+    model = make(kind)
+    model.init_weights()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Conv2d) and module.weight.numel() > 1000:
+            fan_out = module.out_channels * module.kernel_size[0] ** 2
+            expected = (2 / fan_out) ** 0.5
+            assert module.weight.std().item() == pytest.approx(expected, rel=0.2)
+
+
 @pytest.mark.parametrize(
     ('settings', 'message'),
     [
         (dict(out_indices=(3,)), r'out_indices=\(3,\); there are stages 0 to 2'),
         (dict(out_indices=()), r'out_indices=\(\)'),
         (dict(frozen_stages=4), 'frozen_stages=4; it must be from -1 to 3'),
+        (dict(frozen_stages=-2), 'frozen_stages=-2; it must be from -1 to 3'),
     ],
 )
 def test_refuses(kind, settings, message):

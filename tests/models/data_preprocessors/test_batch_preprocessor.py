@@ -44,6 +44,10 @@ def test_leaves_float_images_as_they_are():
     assert torch.equal(images, before)
 
 
+def test_a_checkpoint_holds_nothing_of_it():
+    assert not MODELS.build(dict(type='BatchPreprocessor', **NORM)).state_dict()
+
+
 def test_mean_without_std():
     with pytest.raises(ValueError, match=r'BatchPreprocessor: mean=\[1.0\], std=None'):
         MODELS.build(dict(type='BatchPreprocessor', mean=[1.0]))

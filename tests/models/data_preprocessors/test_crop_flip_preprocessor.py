@@ -67,6 +67,30 @@ def test_each_image_gets_its_own_crop():
     assert len({x.contiguous().numpy().tobytes() for x in inputs}) == 50
 
 
+@pytest.mark.parametrize('shape', [(5, 9), (9, 5)])
+def test_crops_images_that_are_not_square(shape):
+    height, width = shape
+    places = torch.arange(height * width, dtype=torch.uint8).view(height, width, 1)
+    images = places.expand(300, height, width, 1)
+    crops = build(crop_size=4, flip_prob=0.5, mean=None, std=None)(
+        batch_of(images, range(300)), training=True
+    )['inputs'][:, 0]
+    windows = [
+        places[top : top + 4, left : left + 4, 0]
+        for top in range(height - 3)
+        for left in range(width - 3)
+    ]
+    expected = {tuple(x.flatten().tolist()) for w in windows for x in (w, w.flip(1))}
+    assert {tuple(x.flatten().tolist()) for x in crops} == expected
+
+
+def test_normalizes_images_that_are_not_square():
+    images = torch.randint(0, 256, (5, 8, 6, 3), dtype=torch.uint8)
+    ours = build(crop_size=4)(batch_of(images, range(5)))['inputs']
+    stock = MODELS.build(dict(type='ClsDataPreprocessor', **NORM))
+    assert torch.equal(ours, stock(dict(inputs=images.permute(0, 3, 1, 2)))['inputs'])
+
+
 @pytest.mark.parametrize('to_rgb', [False, True])
 @pytest.mark.parametrize('training', [False, True])
 def test_normalizes_as_the_stock_preprocessor(to_rgb, training):
@@ -124,6 +148,17 @@ def test_the_seed_alone_decides():
         results.append(batch['inputs'])
     assert torch.equal(results[0], results[1])
     assert not torch.equal(results[0], results[2])
+
+
+def test_each_process_augments_differently(monkeypatch):
+    images = torch.randint(0, 256, (50, 8, 8, 3), dtype=torch.uint8)
+    inputs = []
+    for rank in (0, 1):
+        monkeypatch.setattr('mmengine.dist.get_rank', lambda rank=rank: rank)
+        preprocessor = build(crop_size=8, padding=2, flip_prob=0.5)
+        batch = preprocessor(batch_of(images, range(50)), training=True)
+        inputs.append(batch['inputs'])
+    assert not torch.equal(*inputs)
 
 
 def test_a_resumed_training_sees_the_same():

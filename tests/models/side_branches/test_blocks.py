@@ -1,5 +1,7 @@
 """The blocks that a side branch has fewer of."""
 
+from collections import OrderedDict
+
 import torch
 from torch import nn
 
@@ -41,6 +43,22 @@ def test_blocks_that_are_alike():
     assert is_led('1.1', calls)
     assert not is_led('0.2', calls)
     assert not is_led('0.0', calls)
+
+
+def test_layers_are_no_blocks():
+    convs = (nn.Conv2d(4, 4, 1) for _ in range(3))
+    assert same_blocks(calls_in(nn.Sequential(*convs))) == []
+
+
+def test_numbered_layers_are():
+    layers = OrderedDict(layer0=Block(4), layer1=Block(4))
+    assert same_blocks(calls_in(nn.Sequential(layers))) == [['layer0', 'layer1']]
+
+
+def test_a_stage_that_looks_like_a_block_is_none():
+    stages = nn.Sequential(Block(4, 2), Block(4)), nn.Sequential(Block(4), Block(4))
+    calls = calls_in(nn.Sequential(*stages))
+    assert same_blocks(calls) == [['1.0', '1.1'], ['0.1']]
 
 
 def test_a_single_block_that_follows_none_like_it_is_none():

@@ -66,7 +66,14 @@ def test_calls_in_the_order_in_which_they_end():
     assert calls[3].layers == 1
     assert not calls[3].is_layer
     assert calls[-1].gives_several
+    assert not calls[-1]._replace(arguments=1).gives_several
     assert not stem.gives_several
+
+
+def test_a_linear_layer_is_one():
+    network = nn.Sequential(nn.Linear(2, 2))
+    ((call,), _) = calls_of(network, lambda: network(torch.randn(1, 2)))
+    assert call.is_layer
 
 
 def test_a_write_into_what_a_module_gave_is_seen():
@@ -93,7 +100,11 @@ def test_what_is_called_before_and_after_one():
     assert list(calls_after(calls, inner)) == ['stages.1.1', 'norm', 'pair']
     end = [call.name for call in calls].index('stages.1')
     assert list(calls_after(calls, end)) == ['norm', 'pair']
+    # What has run before is not after, though it runs again.
+    assert list(calls_after(calls, end + 1)) == ['pair']
     assert list(calls_until(calls, end)) == ['stem', 'stages.0', 'stages.1']
+    # Of a module that runs twice, the last call.
+    assert calls_until(calls, len(calls) - 1)['norm'] is calls[-2]
 
 
 def test_names():
@@ -118,3 +129,8 @@ def test_names():
 def test_positions_of_maps_and_tokens(shape, positions):
     call = recorded()[0]._replace(outputs=(shape,))
     assert call.positions == positions
+
+
+def test_positions_are_those_of_the_smallest_map():
+    call = recorded()[0]._replace(outputs=((2, 4, 8, 8), (2, 8, 4, 4), (2, 16)))
+    assert call.positions == 16

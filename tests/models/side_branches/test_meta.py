@@ -94,6 +94,22 @@ def test_the_size_and_the_channels_of_the_images_are_found():
     assert [call.name for call in calls] == ['conv', 'fc']
 
 
+@pytest.mark.parametrize('size', [40, (40, 24)])
+def test_a_network_that_says_its_size_gets_it(size):
+    class Sized(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.img_size = size
+
+        def forward(self, x):
+            if tuple(x.shape[2:]) not in ((40, 40), (40, 24)):
+                raise ValueError('another size')
+            return x
+
+    _, images, _ = trace(Sized())
+    assert images.shape == (7, 3, 40, 40 if size == 40 else 24)
+
+
 def test_refuses_what_does_not_run():
     class OnData(nn.Module):
         def forward(self, x):

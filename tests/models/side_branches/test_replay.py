@@ -6,6 +6,7 @@ import pickle
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from dhm_plugin.models.side_branches.replay import StandIn, Tape
 
@@ -62,6 +63,10 @@ class Block(nn.Module):
     def width(self):
         return self.conv.out_features
 
+    @property
+    def of_another_kind(self):
+        return self.missing
+
 
 def test_a_stand_in_has_public_attributes_and_the_children_that_are_kept():
     block = Block()
@@ -71,6 +76,7 @@ def test_a_stand_in_has_public_attributes_and_the_children_that_are_kept():
     assert stand_in.downsample is None
     assert stand_in.norm is block.norm
     assert not hasattr(stand_in, 'conv')
+    assert not hasattr(stand_in, 'of_another_kind')
     assert [*stand_in.state_dict()] == ['norm.weight', 'norm.bias']
 
 
@@ -85,3 +91,16 @@ def test_a_stand_in_passes_on_or_replays():
         assert stand_in(a) is b
     stand_in.replay(None, 'layer')
     assert stand_in(a) is a
+
+
+def test_a_network_may_run_in_a_checkpoint_as_a_whole():
+    tape, network = Tape(), nn.Sequential(nn.Linear(2, 2))
+    tape.attach(network, ['0'])
+
+    def run(x):
+        with tape.open():
+            return network(x)
+
+    x = torch.randn(1, 2, requires_grad=True)
+    checkpoint(run, x, use_reentrant=True).sum().backward()
+    assert network[0].weight.grad is not None

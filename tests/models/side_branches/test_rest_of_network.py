@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 from torch import nn
 
@@ -34,6 +35,29 @@ class WithASkip(nn.Module):
         for layer in self.rest:
             x = layer(x)
         return (self.narrow(self.wide(x)) + stem,)
+
+
+@MODELS.register_module()
+class PartlyFrozen(WithASkip):
+    def __init__(self):
+        super().__init__()
+        self.wide.requires_grad_(False)
+
+
+@MODELS.register_module()
+class OfTheStemsSize(nn.Module):
+    """Its end has the size of what the stem gave."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, 2, 1)
+        self.body = nn.Conv2d(4, 4, 3, 2, 1)
+        self.rest = nn.Conv2d(4, 4, 1)
+
+    def forward(self, x):
+        stem = self.stem(x)
+        x = self.rest(self.body(stem))
+        return (F.interpolate(x, stem.shape[2:]),)
 
 
 class Parallel(nn.Module):
@@ -95,6 +119,15 @@ def test_it_has_the_weights_that_it_uses_and_replays_what_it_needs():
     assert all(parameter.grad is not None for parameter in branch.parameters())
     assert network.stem.weight.grad is not None
     assert network.wide.weight.grad is None
+
+
+def test_it_replays_what_gives_a_shape_alone():
+    assert branch_of(OfTheStemsSize(), Tape()).replayed == ['stem', 'body']
+
+
+def test_weights_that_do_not_train_are_its_own_too():
+    branch = branch_of(PartlyFrozen(), Tape())
+    assert not branch.backbone.get_parameter('wide.weight').requires_grad
 
 
 def test_blocks_that_it_does_without():

@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmengine import Config
 from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
 from torch import nn
 
 from dhm_plugin import BranchAccuracy
@@ -64,6 +65,21 @@ def test_refuses_a_branch_that_cannot_be(branch, message):
     with pytest.raises(ValueError, match=message) as error:
         MODELS.build(plain(side_branches=branches))
     assert str(error.value).count(r'DHMClassifier: side_branches[1]') == 1
+
+
+def test_forks_after_a_block_that_a_checkpoint_runs():
+    config = plain(side_branches=[dict(fork='layer2.0')])
+    config['backbone']['with_cp'] = True
+    (branch,) = MODELS.build(config).side_branches.describe()
+    assert branch['fork'] == 'layer2.0'
+
+
+def test_what_is_left_trains_alone():
+    model = MODELS.build(plain(side_branches=[dict(fork='layer2', fork_prob=0.5)]))
+    model.switch_to_deploy()
+    samples = [DataSample().set_gt_label(i) for i in range(4)]
+    for _ in range(10):
+        assert [*model.loss(torch.rand(*IMAGES), samples)] == ['loss_ce_main']
 
 
 def test_refuses_branches_in_another_order():

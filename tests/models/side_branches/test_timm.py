@@ -69,3 +69,15 @@ def test_trained_weights_are_the_networks_alone(tmp_path):
     for branch in model.side_branches:
         own = branch.backbone.timm_model.get_parameter(key)
         assert not torch.equal(own, weights[key])
+
+
+def test_downloaded_weights_are_the_networks_alone(monkeypatch):
+    asked, create = [], timm.create_model
+
+    def without_a_network(*args, pretrained=False, **options):
+        asked.append(pretrained)
+        return create(*args, **options)
+
+    monkeypatch.setattr(timm, 'create_model', without_a_network)
+    MODELS.build(config('resnet18', 512, pretrained=True))
+    assert asked == [True, False, False]

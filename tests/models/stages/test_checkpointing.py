@@ -4,6 +4,8 @@ import pytest
 import torch
 from mmpretrain.registry import MODELS
 
+from dhm_plugin import CIFARResNetStage
+
 STAGES = {
     'CIFARResNetStage': dict(out_channels=8, num_blocks=2),
     'ResNetStage': dict(out_channels=8, num_blocks=2, zero_init_residual=False),
@@ -47,6 +49,13 @@ def test_two_backward_passes():
     y.backward(retain_graph=True)
     y.backward()
     assert int(stage[0].bn1.num_batches_tracked) == 1
+
+
+def test_norm_layers_that_track_nothing():
+    norm_cfg = dict(type='BN', track_running_stats=False)
+    stage = CIFARResNetStage(4, 8, num_blocks=1, with_cp=True, norm_cfg=norm_cfg)
+    stage(torch.rand(2, 4, 6, 6)).sum().backward()
+    assert all(parameter.grad is not None for parameter in stage.parameters())
 
 
 def test_may_be_compiled():

@@ -31,6 +31,13 @@ def test_shortcut_has_no_parameters():
     assert len(stage) == 3
 
 
+@pytest.mark.parametrize(('channels', 'stride'), [(4, 2), (8, 1)])
+def test_shortcut_of_the_stride_or_the_width_alone(channels, stride):
+    stage = CIFARResNetStage(4, channels, num_blocks=1, stride=stride)
+    side = 6 // stride
+    assert stage(torch.rand(2, 4, 6, 6)).shape == (2, channels, side, side)
+
+
 def test_refuses():
     with pytest.raises(ValueError, match='out_channels=4 is less than in_channels=8'):
         CIFARResNetStage(8, 4, 1)

@@ -21,12 +21,19 @@ def test_is_torchvisions_stage(name, block, expansion):
 
 
 @pytest.mark.parametrize('block', ['BasicBlock', 'Bottleneck'])
-@pytest.mark.parametrize('zero_init_residual', [True, False])
-def test_zero_init_residual(block, zero_init_residual):
-    stage = ResNetStage(8, 8, 2, block, 1, zero_init_residual=zero_init_residual)
+@pytest.mark.parametrize('options', [{}, {'zero_init_residual': False}])
+def test_zero_init_residual(block, options):
+    stage = ResNetStage(8, 8, 2, block, 1, **options)
     stage.init_weights()
     x = torch.rand(1, 8, 4, 4)
-    assert torch.equal(stage(x), x) == zero_init_residual
+    assert torch.equal(stage(x), x) == (not options)
+
+
+def test_other_norms():
+    stage = ResNetStage(8, 16, 2, norm_cfg=dict(type='GN', num_groups=2))
+    norms = [m for m in stage.modules() if isinstance(m, torch.nn.GroupNorm)]
+    assert len(norms) == 5
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in stage.modules())
 
 
 def test_refuses():
