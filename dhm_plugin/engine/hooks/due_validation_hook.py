@@ -38,7 +38,7 @@ class DueValidationHook(Hook):
         """Validate, if a training is resumed where that was due."""
         loop = runner.train_loop
         self._training = isinstance(loop, EpochBasedTrainLoop | IterBasedTrainLoop)
-        if self._training and runner.iter and self._is_due(runner):
+        if self._training and self._is_due(runner):
             runner.logger.info('The validation that follows the checkpoint is done first')
             # As at the end of an iteration and an epoch.
             runner.message_hub.update_info('iter', runner.iter - 1)

@@ -245,7 +245,7 @@ def _norm(state: Mapping[str, torch.Tensor]) -> torch.Tensor:
 
 def _not_finite(state: Mapping[str, torch.Tensor]) -> list[str]:
     """Give the keys of what is not finite."""
-    if not state or _norm(state).isfinite():
+    if _norm(state).isfinite():
         return []
     # Squared, large numbers are infinite too.
     return [key for key, value in state.items() if not value.isfinite().all()]

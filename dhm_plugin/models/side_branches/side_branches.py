@@ -240,7 +240,6 @@ def _configs_of_a_branch(
             type='LinearClsHead',
             num_classes=network.backbone.num_classes,
             in_channels=maps[-1].outputs[-1][1],
-            loss=head.get('loss', dict(type='CrossEntropyLoss')),
         )
         backbone['num_classes'] = -1
         neck = dict(type='GlobalAveragePooling')

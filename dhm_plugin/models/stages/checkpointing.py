@@ -48,7 +48,7 @@ class StatisticsKept:
         self.norms = [
             (module, module.momentum, module.num_batches_tracked)
             for module in self.block.modules()
-            if isinstance(module, _BatchNorm) and module.training
+            if isinstance(module, _BatchNorm)
         ]
         for norm, _, batches in self.norms:
             norm.momentum = 0.0
