@@ -19,14 +19,10 @@ from dhm_plugin.checkpoints import (
     written_at_once,
 )
 from dhm_plugin.checkpoints.meta import read_meta
+from hostile import Hostile
 from paths import full_disk
 
 WEIGHTS = {'a.weight': torch.ones(2), 'b.bias': torch.zeros(1)}
-
-
-class Hostile:
-    def __reduce__(self):
-        return print, ('hostile code ran',)
 
 
 @pytest.mark.parametrize(

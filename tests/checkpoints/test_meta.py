@@ -2,12 +2,7 @@ import pytest
 import torch
 
 from dhm_plugin.checkpoints.meta import read_meta
-
-
-class Hostile:
-    def __reduce__(self):
-        return print, ('hostile code ran',)
-
+from hostile import Hostile
 
 CONTENT = dict(meta=dict(seed=5), state_dict=dict(weight=torch.ones(1000)))
 

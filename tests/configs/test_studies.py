@@ -124,8 +124,7 @@ def stages():
     found = {}
     for path in sorted((STUDIES / 'map').glob('stage*.py')):
         study = read_study(path, path.with_suffix(''))
-        finals = final_rows(study)
-        found[path.stem] = (study, finals.rows if finals.finished else [])
+        found[path.stem] = (study, final_rows(study).shown)
     return found
 
 

@@ -54,7 +54,7 @@ def main() -> None:
                     f'{path.stem}: {len(finals.rows)} of {finals.number} final runs are '
                     'done; it is shown when all are'
                 )
-            found[path.stem] = (study, finals.rows if finals.finished else [])
+            found[path.stem] = (study, finals.shown)
         if not any(rows for _, rows in found.values()):
             raise ValueError(
                 f'{args.results}: has all final runs of none of these studies; '

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from dhm_plugin import PackedImageNet
 from dhm_plugin.datasets.packed.index import PackError, read_settings, read_shard
+from hostile import Hostile
 from packing import pack
 from small_imagenet import write_folder
 
@@ -194,13 +195,6 @@ def test_refuses_an_index_of_wrong_content(change, message, packed):
     rewrite(packed[1] / 'train-00001.npz', change)
     with pytest.raises(PackError, match=f'{packed[1]}.*{message}'):
         PackedImageNet(str(packed[1]))
-
-
-class Hostile:
-    """Unpickling it would call ``print``."""
-
-    def __reduce__(self):
-        return print, ('hostile code ran',)
 
 
 def test_an_index_runs_no_code(packed, capfd):

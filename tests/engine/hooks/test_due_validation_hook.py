@@ -3,6 +3,7 @@ import torch
 from mmengine.hooks import Hook
 
 import tiny
+from resumption import Killed, KillHook
 
 
 class KilledInValidation(Hook):
@@ -64,21 +65,14 @@ def test_killed_in_any_validation(name, tmp_path):
         assert not tiny.different(tmp_path / str(number), tmp_path / 'unbroken')
 
 
-class KilledAfterAnIteration(Hook):
-    priority = 'LOWEST'
-
-    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        raise tiny.Killed
-
-
 def test_none_is_due_within_the_first_epoch(tmp_path):
     options = dict(
         images=4,
         train_cfg=dict(by_epoch=True, max_epochs=2, val_begin=0),
         checkpoint=dict(by_epoch=False),
     )
-    killed = tiny.runner(tmp_path, custom_hooks=[KilledAfterAnIteration()], **options)
-    with pytest.raises(tiny.Killed):
+    killed = tiny.runner(tmp_path, custom_hooks=[KillHook(1)], **options)
+    with pytest.raises(Killed):
         killed.train()
     seen = Validations()
     tiny.runner(tmp_path, resume=True, custom_hooks=[seen], **options).train()

@@ -4,7 +4,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-import torch.multiprocessing as mp
 from mmengine.hooks import EMAHook, Hook, LoggerHook
 from mmengine.model import ExponentialMovingAverage
 from mmpretrain.registry import HOOKS
@@ -12,6 +11,7 @@ from mmpretrain.structures import DataSample
 from torch import nn
 
 from dhm_plugin import Digits, FiniteCheckHook
+from two_processes import run_in_two
 
 LATE = {'default_hooks.logger.interval': 100}
 
@@ -248,9 +248,6 @@ def test_all_is_kept_but_where_the_log_has_no_lines():
 
 
 def _process(rank, folder):
-    torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{folder}/group', rank=rank, world_size=2
-    )
     hook, runner = FiniteCheckHook(), runner_of(Masked())
     hook.before_train(runner)
     bad = [math.nan] * 2 if rank == 0 else [math.inf] * 4
@@ -266,9 +263,8 @@ def _process(rank, folder):
     message = r'^in iteration 99 .* loss is nan \(in process 0 of 2\)\. '
     with pytest.raises(FloatingPointError, match=message):
         run(hook, runner, losses, first=90)
-    torch.distributed.destroy_process_group()
 
 
 @pytest.mark.one_stack
 def test_all_processes_stop(tmp_path):
-    mp.start_processes(_process, args=(tmp_path,), nprocs=2, start_method='fork')
+    run_in_two(_process, tmp_path)

@@ -1,13 +1,12 @@
 from types import SimpleNamespace
 
 import pytest
-import torch
 from mmengine.dataset import Compose, ConcatDataset, RepeatDataset
 from mmengine.logging import MMLogger
 from mmpretrain.datasets import CustomDataset
 
-import warm_start
 from dhm_plugin import LoadReadableImage, UnreadableImagesHook
+from two_processes import run_in_two
 
 
 class Visualizer:
@@ -80,21 +79,14 @@ def test_leaves_other_pipelines_alone():
 
 
 def _process(rank, folder):
-    torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{folder}/group', rank=rank, world_size=2
-    )
     dataset = make_dataset(folder / str(rank))
     hook, runner = UnreadableImagesHook(), runner_of(dataset)
     skip(dataset, 1 + rank)
     hook.after_train_epoch(runner)
-    torch.distributed.destroy_process_group()
     assert runner.visualizer.scalars == [('unreadable_images', 3, 1)]
 
 
 def test_sums_over_processes(tmp_path):
     for rank in range(2):
         (tmp_path / str(rank)).mkdir()
-    processes = [warm_start.start(_process, rank, tmp_path) for rank in range(2)]
-    for process in processes:
-        process.join(100)
-    assert [process.exitcode for process in processes] == [0, 0]
+    run_in_two(_process, tmp_path)

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-import warm_start
 from dhm_plugin import Digits, InfinitePartSampler, InMemoryDataset, WrongLabelsHook
+from two_processes import run_in_two
 
 
 def runner_of(dataset, seed=0, num_workers=0):
@@ -89,19 +89,13 @@ def test_trains_with_them_and_validates_without(train, method):
 
 
 def _process(rank, folder):
-    torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{folder}/group', rank=rank, world_size=2
-    )
     dataset = InMemoryDataset(Digits('train'))
     # As MMEngine's diff_rank_seed sets it.
     WrongLabelsHook(0.2).before_train(runner_of(dataset, seed=rank))
-    torch.distributed.destroy_process_group()
     torch.save(dataset.labels, folder / f'{rank}.pth')
 
 
 def test_all_processes_have_the_same_wrong_labels(tmp_path, drawn):
-    processes = [warm_start.start(_process, rank, tmp_path) for rank in range(2)]
-    for process in processes:
-        process.join(100)
+    run_in_two(_process, tmp_path)
     for rank in range(2):
         assert torch.equal(torch.load(tmp_path / f'{rank}.pth'), drawn(0)[1])

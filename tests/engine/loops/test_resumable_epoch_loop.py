@@ -5,7 +5,7 @@ from mmengine.hooks import Hook
 from torch.utils.data import DataLoader, IterableDataset
 
 import tiny
-from resumption import STOCK, NoiseImages, build, config, train
+from resumption import STOCK, Killed, KillHook, NoiseImages, build, config, train
 
 
 class SeenHook(Hook):
@@ -53,28 +53,16 @@ class Stream(IterableDataset):
         return 4
 
 
-class IndicesHook(Hook):
-    def __init__(self, kill_after=None):
-        self.kill_after, self.indices = kill_after, []
-
-    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        self.indices.append(batch_idx)
-
-    def before_train_iter(self, runner, batch_idx, data_batch=None):
-        if len(self.indices) == self.kill_after:
-            raise tiny.Killed
-
-
 def test_without_indices_the_epoch_begins_anew(tmp_path):
     options = dict(
         train_dataloader=DataLoader(Stream(), batch_size=1),
         checkpoint=dict(by_epoch=False),
     )
-    with pytest.raises(tiny.Killed):
-        tiny.runner(tmp_path, 1, custom_hooks=[IndicesHook(2)], **options).train()
-    seen = IndicesHook()
+    with pytest.raises(Killed):
+        tiny.runner(tmp_path, 1, custom_hooks=[KillHook(2)], **options).train()
+    seen = SeenHook()
     tiny.runner(tmp_path, 1, resume=True, custom_hooks=[seen], **options).train()
-    assert seen.indices == [0, 1, 2, 3]
+    assert [index for _, index, _ in seen.batches] == [0, 1, 2, 3]
 
 
 def order(epoch):

@@ -25,6 +25,11 @@ class FinalRows:
         """Whether all are done."""
         return 0 < self.number == len(results.by_run(self.rows))
 
+    @property
+    def shown(self) -> list[dict[str, str]]:
+        """The rows, once all are done: what is claimed depends on no moment."""
+        return self.rows if self.finished else []
+
 
 def final_rows(study: Study) -> FinalRows:
     """Read the final runs of a study, and check that they are what was chosen.
