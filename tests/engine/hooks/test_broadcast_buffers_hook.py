@@ -5,7 +5,7 @@ from mmengine.runner import get_priority
 from torch import nn
 
 from dhm_plugin import BroadcastBuffersHook
-from two_processes import run_in_two
+from process_group import run_in_two
 
 
 def _process(rank, folder):

@@ -11,7 +11,7 @@ from mmpretrain.structures import DataSample
 from torch import nn
 
 from dhm_plugin import Digits, FiniteCheckHook
-from two_processes import run_in_two
+from process_group import run_in_two
 
 LATE = {'default_hooks.logger.interval': 100}
 

@@ -6,7 +6,7 @@ from mmengine.logging import MMLogger
 from mmpretrain.datasets import CustomDataset
 
 from dhm_plugin import LoadReadableImage, UnreadableImagesHook
-from two_processes import run_in_two
+from process_group import run_in_two
 
 
 class Visualizer:

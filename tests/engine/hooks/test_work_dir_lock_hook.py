@@ -5,7 +5,7 @@ import pytest
 from dhm_plugin import WorkDirLockHook
 from dhm_plugin.folder_lock import FolderInUse
 from locks import process_in
-from two_processes import run_in_two
+from process_group import run_in_two
 
 
 def _process(rank, folder, other):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from dhm_plugin import Digits, InfinitePartSampler, InMemoryDataset, WrongLabelsHook
-from two_processes import run_in_two
+from process_group import run_in_two
 
 
 def runner_of(dataset, seed=0, num_workers=0):
