@@ -7,6 +7,9 @@ set -euo pipefail
 SCRIPT=$1
 GPUS=$2
 
+# yapf, which MMEngine imports, puts its grammar into a cache at its first start ever; of
+# processes that start together one may read it half written (yapf 0.43).
+python -c 'import yapf.yapflib.yapf_api'
 PYTHONPATH="$(dirname "$SCRIPT")/..:${PYTHONPATH:-}" exec python -m torch.distributed.run \
     --nnodes="${NNODES:-1}" \
     --node_rank="${NODE_RANK:-0}" \

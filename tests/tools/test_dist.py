@@ -101,6 +101,8 @@ def test_two_nodes(what, run, tmp_path):
     files = ['c.py'] if what == 'train' else ['c.py', 'epoch_1.pth']
     command = ('bash', f'tools/dist_{what}.sh', *files, '4', '--work-dir', 'w')
     assert run(*command, env=env).splitlines() == [
+        # Before them, for all: yapf writes its cache.
+        *('-c', 'import yapf.yapflib.yapf_api'),
         *('-m', 'torch.distributed.run', '--nnodes=2', '--node_rank=1'),
         *('--master_addr=first', '--master_port=29501', '--nproc_per_node=4'),
         *(f'{ROOT}/tools/{what}.py', *files, '--work-dir', 'w'),
