@@ -3,7 +3,7 @@
 import difflib
 import functools
 import inspect
-from collections.abc import Iterable
+from collections.abc import Collection
 
 
 def checked_arguments(cls: type) -> type:
@@ -39,12 +39,12 @@ def checked_arguments(cls: type) -> type:
     return cls
 
 
-def unknown_argument(key: str, known: Iterable[str]) -> str:
+def unknown_argument(key: object, known: Collection[str]) -> str:
     """Say that there is no such key, and which one was probably meant.
 
     Args:
-        key (str): The key.
-        known (Iterable[str]): Those that there are.
+        key (object): The key; of a config's dict it may be no str.
+        known (Collection[str]): Those that there are.
 
     Returns:
         str: Such as ``there is no 'temprature'; did you mean 'temperature'?``, or all
@@ -54,7 +54,6 @@ def unknown_argument(key: str, known: Iterable[str]) -> str:
         >>> unknown_argument('intervall', ['interval', 'priority'])
         "there is no 'intervall'; did you mean 'interval'?"
     """
-    known = list(known)
     near = difflib.get_close_matches(str(key), known, n=1)
     if near:
         return f'there is no {key!r}; did you mean {near[0]!r}?'

@@ -65,6 +65,9 @@ def test_a_typo_in_the_entry_of_a_branch():
     message = r"branches\[0\]: there is no 'fork_prb'; did you mean 'fork_prob'\?"
     with pytest.raises(ValueError, match=message):
         SideBranchNeck([dict(stages=stages, fork_prb=0.5)])
+    message = r'branches\[0\]: there is no 0; it takes stages, '
+    with pytest.raises(ValueError, match=message):
+        SideBranchNeck([{0: stages}])
     stages[0]['num_blcks'] = stages[0].pop('num_blocks')
     message = r"branches\[0\].stages\[0\]: .*; did you mean 'num_blocks'\?"
     with pytest.raises(ValueError, match=message):
@@ -73,6 +76,7 @@ def test_a_typo_in_the_entry_of_a_branch():
 
 def test_the_component_stays_what_it_was():
     parameters = inspect.signature(MimickingLoss).parameters
+    assert MimickingLoss.__init__.__name__ == '__init__'
     assert parameters['temperature'].default == 1.0
     assert MimickingLoss(2.0, eps=1e-8).temperature == 2.0
     copied = pickle.loads(pickle.dumps(MimickingLoss(temperature=3.0)))

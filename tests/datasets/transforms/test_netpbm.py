@@ -15,6 +15,10 @@ def test_pillow_and_ours_read_what_was_written():
         np.testing.assert_array_equal(pixels, IMAGE)
 
 
+def test_the_pixels_are_those_of_the_file():
+    assert not from_netpbm(CONTENT).flags.writeable
+
+
 def test_a_part_of_an_image_is_written_too():
     part = IMAGE[1:3, 2:6, ::-1]
     np.testing.assert_array_equal(from_netpbm(to_netpbm(part)), part)
@@ -22,8 +26,15 @@ def test_a_part_of_an_image_is_written_too():
 
 @pytest.mark.parametrize(
     'content',
-    [CONTENT[:-1], CONTENT + b'0', CONTENT.replace(b'255', b'254', 1), b'\xff\xd8', b''],
-    ids=['truncated', 'longer', 'other depth', 'JPEG', 'empty'],
+    [
+        CONTENT[:-1],
+        CONTENT + b'0',
+        b'0' + CONTENT,
+        CONTENT.replace(b'255', b'254', 1),
+        b'\xff\xd8',
+        b'',
+    ],
+    ids=['truncated', 'longer', 'shifted', 'other depth', 'JPEG', 'empty'],
 )
 def test_other_files_are_none(content):
     assert from_netpbm(content) is None
