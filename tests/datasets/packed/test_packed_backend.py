@@ -1,4 +1,6 @@
+import gc
 import os
+import sys
 import zlib
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
@@ -40,7 +42,17 @@ def uris(tmp_path, images):
 
 def test_gives_each_image(uris, images):
     assert [fileio.get(uri) for uri in uris] == images
-    assert fileio.get_text(write(Path(uris[0][9:].partition('#')[0]), [b'ab'])[0]) == 'ab'
+    text = 'äb'
+    uri = write(Path(uris[0][9:].partition('#')[0]), [text.encode()])[0]
+    assert fileio.get_text(uri) == text
+    assert fileio.get_text(uri, 'latin-1') == text.encode().decode('latin-1')
+
+
+def test_a_name_may_look_like_a_place(tmp_path):
+    path = tmp_path / 'a.tar'
+    path.write_bytes(b'ab')
+    name = 'it has\n#1+2:00000000/and more'
+    assert fileio.get(packed_uri(path, 0, 2, zlib.crc32(b'ab'), name)) == b'ab'
 
 
 @pytest.mark.parametrize(
@@ -83,6 +95,15 @@ def test_few_shards_stay_open(tmp_path):
     assert len(os.listdir('/proc/self/fd')) <= before + 256
 
 
+def test_shards_stay_open(tmp_path, monkeypatch):
+    uris = [write(tmp_path / f'{i}.tar', [b'%d' % i])[0] for i in range(200)]
+    opened, os_open = [], os.open
+    monkeypatch.setattr(os, 'open', lambda *args: opened.append(args) or os_open(*args))
+    for uri in uris * 2:
+        fileio.get(uri)
+    assert len(opened) == 200
+
+
 def test_a_shard_stays_open_while_it_is_read(uris, images, monkeypatch):
     pread = os.pread
 
@@ -98,10 +119,18 @@ def test_names_a_damaged_shard(tmp_path, images):
     path = tmp_path / 'train-00003.tar'
     uris = write(path, images)
     content = bytearray(path.read_bytes())
-    content[len(images[0]) + 300] ^= 1
+    start, end = len(images[0]), len(images[0]) + len(images[1])
+    found = 1 << 32
+    while found >> 24:  # until it begins with two zeros
+        content[start + 300] = (content[start + 300] + 1) % 256
+        content[start + 301] += not content[start + 300]
+        found = zlib.crc32(content[start:end])
     path.write_bytes(content)
     crc = f'{zlib.crc32(images[1]):08x}'
-    message = rf'{path}: is damaged in class/1\.JPEG, whose CRC-32 is .* must be {crc}'
+    message = (
+        rf'{path}: is damaged in class/1\.JPEG, whose CRC-32 is {found:08x} and must be '
+        f'{crc}; remove the shard'
+    )
     with pytest.raises(PackError, match=message):
         fileio.get(uris[1])
     with pytest.raises(UnidentifiedImageError, match=message):
@@ -113,16 +142,21 @@ def test_names_a_damaged_shard(tmp_path, images):
 def test_names_a_truncated_shard(tmp_path, images):
     path = tmp_path / 'train-00003.tar'
     uris = write(path, images)
-    os.truncate(path, len(images[0]) + 300)
+    ends = np.cumsum([len(image) for image in images])
+    os.truncate(path, ends[1] - 1)
     assert fileio.get(uris[0]) == images[0]
-    for uri in uris[1:3]:
-        message = rf'{path}: is truncated: it ends before byte \d+, the end of class/\d'
-        with pytest.raises(PackError, match=message):
-            fileio.get(uri)
+    for i in (1, 2):
+        end = f'it ends before byte {ends[i]}, the end of class/{i}'
+        with pytest.raises(PackError, match=f'{path}: is truncated: {end}'):
+            fileio.get(uris[i])
 
 
-def test_names_a_missing_shard_and_what_is_no_place(tmp_path):
+def test_names_a_missing_shard_and_what_is_no_place(tmp_path, monkeypatch):
+    in_vain = []
+    monkeypatch.setattr(sys, 'unraisablehook', in_vain.append)
     with pytest.raises(FileNotFoundError, match=f'{tmp_path}/a.tar'):
         fileio.get(packed_uri(tmp_path / 'a.tar', 0, 1, 2, 'b'))
+    gc.collect()
+    assert not in_vain  # there is no file to close
     with pytest.raises(PackError, match='must be packed://SHARD#OFFSET'):
         fileio.get('packed://a.tar')
