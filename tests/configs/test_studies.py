@@ -25,6 +25,7 @@ NAMES = (
 TUNED = (
     'map/stage1',
     'map/stage4_1500',
+    'map/stage6_4000_6000',
     'map/stage7',
     'map/stage7_regularised',
     'learning_rate/repvgg',
