@@ -39,7 +39,7 @@ FINISHED = (
     'map/stage7_regularised',
 )
 # Some of their final runs are done.
-BEGUN = ()
+BEGUN = ('map/stage6_4000_6000',)
 # Iterations between two measurements of the consistency; of the others there are none.
 CONSISTENCY = {'map/stage1': 100, 'map/stage6_4000_6000': 100}
 
