@@ -56,7 +56,7 @@ class PackedBackend(BaseStorageBackend):
             PackError: If the path has another form, or the shard is truncated or damaged.
             OSError: If it cannot be read.
         """
-        match = _PLACE.fullmatch(filepath)
+        match = _PLACE.fullmatch(str(filepath))
         if match is None:
             raise PackError(f'{filepath}: must be packed://SHARD#OFFSET+SIZE:CRC32/NAME')
         shard, offset, size, crc, name = match.groups()

@@ -120,10 +120,9 @@ def test_names_a_damaged_shard(tmp_path, images):
     uris = write(path, images)
     content = bytearray(path.read_bytes())
     start, end = len(images[0]), len(images[0]) + len(images[1])
-    found = 1 << 32
+    rng, found = np.random.default_rng(0), 1 << 32
     while found >> 24:  # until it begins with two zeros
-        content[start + 300] = (content[start + 300] + 1) % 256
-        content[start + 301] += not content[start + 300]
+        content[start + 300 : start + 304] = rng.bytes(4)
         found = zlib.crc32(content[start:end])
     path.write_bytes(content)
     crc = f'{zlib.crc32(images[1]):08x}'
@@ -160,3 +159,5 @@ def test_names_a_missing_shard_and_what_is_no_place(tmp_path, monkeypatch):
     assert not in_vain  # there is no file to close
     with pytest.raises(PackError, match='must be packed://SHARD#OFFSET'):
         fileio.get('packed://a.tar')
+    with pytest.raises(PackError, match='must be packed://SHARD#OFFSET'):
+        fileio.get(Path('a.tar'), backend_args=dict(backend='packed'))
