@@ -77,7 +77,8 @@ class InMemoryDataset:
 
     def get_data_info(self, idx: int) -> dict:
         """Give image, label and what else the data set knows of an image."""
-        return self.dataset.get_data_info(idx)
+        # WrongLabelsHook changes labels.
+        return {**self.dataset.get_data_info(idx), 'gt_label': int(self.labels[idx])}
 
     def __len__(self) -> int:
         """Count the images."""

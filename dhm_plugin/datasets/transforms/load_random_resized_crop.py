@@ -1,26 +1,20 @@
 """Loading, random resized crop and flip in one: little more is done than is needed."""
 
-from io import BytesIO
 from types import SimpleNamespace
 
 import mmcv
 import numpy as np
+import simplejpeg
 from mmpretrain.datasets.transforms import RandomResizedCrop
 from mmpretrain.registry import TRANSFORMS
-from PIL import ExifTags, Image
 
 from ...checked_arguments import checked_arguments
 from .bilinear import bilinear
+from .encoded import plain_jpeg_shape
 from .load_image_from_file import decode
 from .load_readable_image import LoadReadableImage
 from .netpbm import from_netpbm
 
-try:
-    import simplejpeg
-except ImportError:  # Pillow decodes the same, more slowly.
-    simplejpeg = None
-
-_SCAN = b'\xff\xda'
 # How much larger than the result a crop decoded at reduced scale must at least be, to be
 # near a crop of the whole image.
 _MARGIN = 1.25
@@ -33,11 +27,11 @@ class LoadRandomResizedCrop(LoadReadableImage):
 
     The same distribution, and but for rounding (2 of 255 grey levels) the same pixels, as
     ``LoadReadableImage``, ``RandomResizedCrop(backend='pillow')`` and ``RandomFlip``.
-    JPEGs are decoded by libjpeg-turbo through simplejpeg where it is installed, at 1/2,
-    1/4 or 1/8 where the crop is so large, and resized by PyTorch's vectorized bilinear
-    filter. A crop at reduced scale begins at a whole pixel of it, and is sharper by about
-    1 grey level in the mean. Packed pixels are only cut. Any other image is decoded by
-    Pillow. Unreadable images are skipped, named and counted.
+    JPEGs are decoded by libjpeg-turbo through simplejpeg, at 1/2, 1/4 or 1/8 where the
+    crop is so large, and resized by PyTorch's vectorized bilinear filter. A crop at
+    reduced scale begins at a whole pixel of it, and is sharper by about 1 grey level in
+    the mean. Packed pixels are only cut. Any other image is decoded by Pillow. Unreadable
+    images are skipped, named and counted.
 
     Args:
         scale (int | tuple[int, int]): Height and width of the result, in pixels.
@@ -84,13 +78,13 @@ class LoadRandomResizedCrop(LoadReadableImage):
     def _cropped(self, content: bytes) -> tuple[np.ndarray, tuple[int, int]]:
         """Give the crop of the image, and the shape of the image."""
         drawn = None
-        if simplejpeg is not None and _is_upright_jpeg(content):
+        shape = plain_jpeg_shape(content)
+        if shape is not None:
+            drawn = self._draw(shape)
             try:
-                shape = simplejpeg.decode_jpeg_header(content)[:2]
-                drawn = self._draw(shape)
                 return self._cropped_jpeg(content, shape, drawn), shape
             except ValueError:
-                pass  # CMYK, or damaged; Pillow decides whether it can be read.
+                pass  # Damaged; Pillow decides whether it can be read.
         pixels = from_netpbm(content)
         image = decode(content) if pixels is None else pixels
         top, left, height, width = drawn or self._draw(image.shape[:2])
@@ -126,15 +120,3 @@ class LoadRandomResizedCrop(LoadReadableImage):
     def __repr__(self) -> str:
         """Show the settings where the pipeline is printed."""
         return f'{type(self).__name__}(crop={self.crop!r}, flip_prob={self.flip_prob})'
-
-
-def _is_upright_jpeg(content: bytes) -> bool:
-    """Whether these are the bytes of a JPEG that neither EXIF nor XMP says to turn."""
-    if not content.startswith(b'\xff\xd8'):
-        return False
-    # Both lie before the image's data.
-    end = content.find(_SCAN)
-    if all(content.find(mark, 0, end) == -1 for mark in (b'Exif', b'tiff:Orientation')):
-        return True
-    with Image.open(BytesIO(content)) as image:
-        return image.getexif().get(ExifTags.Base.Orientation, 1) == 1

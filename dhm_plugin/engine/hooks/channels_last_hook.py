@@ -35,11 +35,11 @@ class ChannelsLastHook(Hook):
             for hook, state in hooks:
                 runner.model.register_comm_hook(state, hook)
         for wrapper in optim_wrappers(runner):
-            for parameter, state in wrapper.optimizer.state.items():
+            for state in wrapper.optimizer.state.values():
                 # A fused optimizer walks through weights and state in memory order.
                 for key, value in state.items():
                     if isinstance(value, torch.Tensor) and value.ndim == 4:
-                        state[key] = torch.empty_like(parameter).copy_(value)
+                        state[key] = value.to(memory_format=torch.channels_last)
 
     def before_val(self, runner: Runner) -> None:
         """Convert the network."""

@@ -53,7 +53,10 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Let the history in a checkpoint be complete."""
         self._hand_over(runner)
-        checkpoint['message_hub'] = runner.message_hub.state_dict()
+        hub = runner.message_hub.state_dict()
+        # The rest is as other hooks have made it, such as ResumeHook.
+        for key in ('log_scalars', 'resumed_keys'):
+            checkpoint['message_hub'][key] = hub[key]
 
     def _hand_over(self, runner: Runner) -> None:
         pending, self._pending = self._pending, []

@@ -43,12 +43,13 @@ class FiniteCheckHook(Hook):
     After one such loss every weight is NaN; the training would go on, and its checkpoints
     would replace the good ones.
 
-    - Losses are looked at when a line of the log is due and before anything is saved,
-      those of all iterations since the last look. On a GPU that is one fetch, where the
-      log has fetched them too; no other iteration waits.
-    - Weights and buffers, such as the statistics of norm layers, are looked at once an
-      epoch and before each save; what is saved, with the average of ``EMAHook``, again.
-      A buffer that is infinite from the start, such as a mask, may be.
+    - Losses are looked at when a line of the log or a checkpoint is due, those of all
+      iterations since the last look. On a GPU that is one fetch, where the log has
+      fetched them too; no other iteration waits.
+    - Weights and buffers, such as the statistics of norm layers, are looked at when a
+      checkpoint is due and, where epochs are counted, after each; what is saved, with the
+      average of ``EMAHook``, again. A buffer that is infinite from the start, such as a
+      mask, may be.
     - Images are looked at where the data set gives floats; bytes are finite.
 
     With a loss scale (mixed precision in float16) a step whose gradients are not finite

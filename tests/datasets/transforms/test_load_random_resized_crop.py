@@ -1,4 +1,5 @@
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,12 +29,6 @@ def save(tmp_path):
     return write
 
 
-@pytest.fixture(params=['simplejpeg', 'Pillow'])
-def _decoder(request, monkeypatch):
-    if request.param == 'Pillow':
-        monkeypatch.setattr(load_random_resized_crop, 'simplejpeg', None)
-
-
 class WholePixelsCrop(RandomResizedCrop):
     """Begins and ends at a whole pixel of 1/8 of the image too."""
 
@@ -59,7 +54,6 @@ def difference(ours, stock):
     return np.abs(ours['img'].astype(int) - stock['img'].astype(int))
 
 
-@pytest.mark.usefixtures('_decoder')
 @pytest.mark.parametrize('photo', PHOTOS)
 def test_agrees_with_pillow(photo, save):
     path = save(photo.crop((0, 0, 500, 375)))
@@ -97,7 +91,6 @@ def test_reduced_scale_is_near_pillow(photo, size, factor, save, monkeypatch):
     assert min(widths) == -(-size[0] // factor)
 
 
-@pytest.mark.usefixtures('_decoder')
 @pytest.mark.parametrize(
     ('mode', 'name'),
     [('L', 'grey.jpg'), ('CMYK', 'cmyk.jpg'), ('RGB', 'a.png'), ('L', 'grey.png')],
@@ -117,28 +110,23 @@ def xmp_of(orientation):
     return b'\xff\xe1' + (2 + len(content)).to_bytes(2, 'big') + content
 
 
-@pytest.mark.usefixtures('_decoder')
 @pytest.mark.parametrize('orientation', [1, 3, 6])
 @pytest.mark.parametrize('said_in', ['EXIF', 'XMP'])
 def test_turns_as_exif_or_xmp_says(orientation, said_in, save):
     exif = Image.Exif()
     exif[0x0112] = orientation
     settings = dict(exif=exif) if said_in == 'EXIF' else dict(extra=xmp_of(orientation))
-    path = save(PHOTOS[1], **settings)
+    path = Path(save(PHOTOS[1], **settings))
+    # Seen: in another segment before it the bytes that an image's data begin with.
+    content = path.read_bytes()
+    path.write_bytes(content[:2] + b'\xff\xe2\x00\x04\xff\xda' + content[2:])
     for seed in range(3):
-        stock, ours = both(path, seed)
+        stock, ours = both(str(path), seed)
         assert ours['ori_shape'] == stock['ori_shape']
         assert difference(ours, stock).max() <= 2
         assert difference(ours, stock).mean() < 1
 
 
-def test_pillow_opens_no_jpeg_without_orientation(save, monkeypatch):
-    monkeypatch.setattr(load_random_resized_crop, 'Image', None)
-    path = save(PHOTOS[0])
-    assert LoadRandomResizedCrop(224).load(dict(img_path=path))['ori_shape'] == (427, 640)
-
-
-@pytest.mark.usefixtures('_decoder')
 def test_skips_and_counts_what_cannot_be_read(save, tmp_path):
     content = io.BytesIO()
     PHOTOS[0].save(content, 'JPEG')

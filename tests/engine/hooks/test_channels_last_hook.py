@@ -54,6 +54,20 @@ def test_resumes_from_either_layout(train, history, tmp_path):
     torch.testing.assert_close(losses[1], losses[0], rtol=1e-4, atol=1e-5)
 
 
+def test_leaves_state_of_other_shapes_as_it_is():
+    """Seen: factors of Adafactor were broadcast to the weight's shape, and went wrong."""
+    network = nn.Conv2d(3, 4, 3)
+    optimizer = torch.optim.Adafactor(network.parameters())
+    network(torch.rand(2, 3, 8, 8)).sum().backward()
+    optimizer.step()
+    before = {k: torch.clone(v) for k, v in optimizer.state[network.weight].items()}
+    assert before['row_var'].shape == (4, 3, 3, 1)
+    wrapper = SimpleNamespace(optimizer=optimizer)
+    ChannelsLastHook().before_train(SimpleNamespace(model=network, optim_wrapper=wrapper))
+    for key, value in optimizer.state[network.weight].items():
+        assert torch.equal(value, before[key])
+
+
 @pytest.fixture
 def gloo(tmp_path):
     """A group of this process alone."""

@@ -71,6 +71,15 @@ def test_a_checkpoint_between_two_lines_has_the_whole_history(train, tmp_path):
     assert len(checkpoint['message_hub']['log_scalars']['train/loss'].data[0]) == 2
 
 
+def test_a_checkpoint_with_nested_metainfo_can_be_read(train, tmp_path):
+    """Seen: it put back what ResumeHook had made plain, and nobody could resume."""
+    metainfo = {'train_dataloader.dataset.dataset.metainfo': dict(groups=dict(even=[0]))}
+    train('deferred', **metainfo, **DEFERRED)
+    checkpoint = torch.load(tmp_path / 'deferred' / 'epoch_1.pth', weights_only=True)
+    info = checkpoint['message_hub']['runtime_info']['dataset_meta']
+    assert info['groups'] == {'even': [0]}
+
+
 def test_without_a_log_it_keeps_no_more_than_a_bound(train, monkeypatch):
     kept = []
 

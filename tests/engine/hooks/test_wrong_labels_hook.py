@@ -73,10 +73,13 @@ def test_trains_with_them_and_validates_without(train, method):
     hook = {'default_hooks.wrong_labels': dict(type='WrongLabelsHook', share=0.2)}
     runner = train(method, method, **hook)
     dataset = runner.train_dataloader.dataset
-    right = torch.tensor([dataset.get_data_info(i)['gt_label'] for i in range(717)])
+    right = torch.tensor([dataset.dataset[i]['gt_label'] for i in range(717)])
     assert int((right != dataset.labels).sum()) == round(0.2 * 717)
     batch = dataset.__getitems__(range(717))[0]['data_samples'].gt_label
     assert torch.equal(batch, dataset.labels)
+    # Seen: one by one, as with a pipeline that SwitchRecipeHook sets, they were right.
+    singles = [int(dataset[i]['data_samples'].gt_label) for i in range(717)]
+    assert singles == dataset.labels.tolist()
     # Whatever the network, and whatever it has drawn.
     other = InMemoryDataset(Digits('train', indices=717))
     WrongLabelsHook(0.2).before_train(runner_of(other, seed=0))
