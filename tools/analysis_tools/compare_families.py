@@ -13,14 +13,13 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmpretrain.structures import DataSample
 from torch import nn
-from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.methods import build
 from benchmarks.report import machine, table
-from benchmarks.timing import Times, in_turns
+from benchmarks.timing import in_turns
 from complexity import training_flops
 from dhm_plugin.checkpoints.export.image_shape import image_shape
-from families import FAMILIES, TEXT, config_of, plain_config_of
+from families import FAMILIES, config_of, plain_config_of
 from zoo import shorten
 
 # Images of a step that is timed.
@@ -49,7 +48,6 @@ def row_of(family: str, with_step: bool) -> dict:
     row = {
         'family': family,
         'stock config': FAMILIES[family],
-        'lines': str(len(TEXT.split('\n')) - 2),
         'forks': ', '.join(branch.fork for branch in models['dhm'].side_branches),
         'parameters': shorten(sizes['plain']),
         'with branches': shorten(sizes['dhm']),
@@ -61,12 +59,6 @@ def row_of(family: str, with_step: bool) -> dict:
         steps = {name: step(model, shape) for name, model in models.items()}
         times = in_turns(steps, repeats=REPEATS, what=f'step, {family}')
         row['step / plain'] = times['dhm'].over(times['plain'])
-        profiled = [
-            {name: operator_seconds(run) for name, run in steps.items()}
-            for _ in range(REPEATS)
-        ]
-        times = {name: Times([turn[name] for turn in profiled]) for name in steps}
-        row['operators / plain'] = times['dhm'].over(times['plain'])
     return row
 
 
@@ -90,17 +82,9 @@ def step(model: nn.Module, shape: tuple[int, int, int]) -> Callable[[], None]:
     def run() -> None:
         model.zero_grad()
         losses = model(images, samples, mode='loss')
-        sum(value for key, value in losses.items() if 'loss' in key).backward()
+        model.parse_losses(losses)[0].backward()
 
     return run
-
-
-def operator_seconds(run: Callable[[], None]) -> float:
-    """Give the processor's seconds within PyTorch's operators, without Python's own."""
-    with profile(activities=[ProfilerActivity.CPU]) as profiler:
-        run()
-    events = profiler.key_averages()
-    return sum(e.self_cpu_time_total for e in events if e.key.startswith('aten::')) / 1e6
 
 
 def main() -> None:
@@ -115,7 +99,7 @@ def main() -> None:
     parser.add_argument(
         '--step',
         action='store_true',
-        help=f'time a training step of {IMAGES} images too, and its operators, in turns',
+        help=f'time a training step of {IMAGES} images too, in turns',
     )
     args = parser.parse_args()
     for family in args.families:

@@ -82,10 +82,12 @@ def parse_args() -> argparse.Namespace:
     names = [config.stem for config in args.configs]
     if len(set(names)) < len(names):
         parser.error(f'{", ".join(names)}: the file names of configs must differ')
-    try:
-        studies = [config for config in args.configs if is_study(config)]
-    except OSError as error:
-        parser.error(str(error))
+    studies = []
+    for config in args.configs:
+        try:
+            studies += [config] if is_study(config) else []
+        except Exception as error:  # a config is code: it may raise about anything
+            parser.error(f'{config}: {error}')
     if studies and len(names) > 1:
         parser.error(f'{studies[0]}: is the file of a study; give it alone')
     args.study = bool(studies)

@@ -76,13 +76,13 @@ class Progress:
             print(', '.join(parts), file=sys.stderr, flush=True)
 
     def left(self) -> float | None:
-        """Estimate the seconds left: None before anything is done, 0 if unknown."""
+        """Estimate the seconds left; None if it is not known."""
         if not self._done:
             return None
         each = (self._changed - self._started) / self._done
         passed = time.monotonic() - self._changed
         left = each * (self.total - self._done) - passed
-        return left if left > 1 else 0.0
+        return left if left > 1 else None
 
 
 def track(items: Sequence[T], what: str, name: Callable[[T], str] = str) -> Iterator[T]:

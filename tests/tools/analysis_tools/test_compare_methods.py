@@ -150,5 +150,9 @@ def test_refuses_what_cannot_be_compared(inline, tmp_path):
     text = inline(COMPARE, ROOT / 'none.py', '--out', tmp_path, code=2)
     assert 'none.py' in text.splitlines()[-1]
     assert 'Traceback' not in text
+    broken = tmp_path / 'broken.py'
+    broken.write_text('model = dict(\n')
+    text = inline(COMPARE, broken, '--out', tmp_path, code=2)
+    assert f"{broken}: '(' was never closed" in text.splitlines()[-1]
     text = inline(COMPARE, PLAIN, PLAIN, '--out', tmp_path, code=2)
     assert 'the file names of configs must differ' in text

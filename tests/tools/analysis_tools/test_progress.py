@@ -63,7 +63,7 @@ def test_time_left_goes_down_between_two_steps(clock):
         shown.update(1)
         assert shown.left() == 15.0
         clock[0] = 99.0
-        assert shown.left() == 0.0
+        assert shown.left() is None
 
 
 def test_a_terminal_gets_a_bar(monkeypatch, clock):

@@ -86,16 +86,28 @@ def _run(make: Callable, repeats: int, connection: Connection) -> None:
     multiprocessing.set_start_method('fork', force=True)
     before = _now()
     run = make()
-    connection.send([_peak(run) - before for _ in range(repeats)])
+    connection.send([peak_of(run, _now, INTERVAL) - before for _ in range(repeats)])
 
 
-def _peak(run: Callable[[], object]) -> float:
-    peak, done = _now(), threading.Event()
+def peak_of(
+    run: Callable[[], object], now: Callable[[], float], interval: float
+) -> float:
+    """Run something, and look at its memory meanwhile.
+
+    Args:
+        run (Callable): What is run.
+        now (Callable): Gives the memory.
+        interval (float): Seconds between two looks.
+
+    Returns:
+        float: The most that ``now`` gave.
+    """
+    peak, done = now(), threading.Event()
 
     def watch() -> None:
         nonlocal peak
-        while not done.wait(INTERVAL):
-            peak = max(peak, _now())
+        while not done.wait(interval):
+            peak = max(peak, now())
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -104,7 +116,7 @@ def _peak(run: Callable[[], object]) -> float:
     finally:
         done.set()
         watcher.join()
-    return max(peak, _now())
+    return max(peak, now())
 
 
 def _now() -> float:

@@ -3,7 +3,6 @@
 import ctypes
 import gc
 import itertools
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +17,7 @@ from dhm_plugin.checkpoints.export.image_shape import image_shape
 from dhm_plugin.engine import ChannelsLastHook, CompileHook
 from progress import track
 
+from .memory import peak_of
 from .methods import build, configs_of
 from .timing import in_turns
 
@@ -153,9 +153,8 @@ class Step:
             self()
             return torch.cuda.max_memory_allocated() - before
         _give_back_freed_memory()
-        with _Watch() as watch:
-            self()
-        return watch.peak - watch.before
+        before = _resident()
+        return peak_of(self, _resident, interval=0.001) - before
 
     def flops(self) -> int:
         """Count the floating-point operations of a step, forward and backward."""
@@ -234,25 +233,7 @@ def _give_back_freed_memory() -> None:
         trim(0)
 
 
-class _Watch:
-    """The resident memory of this process, looked at every millisecond."""
-
-    def __enter__(self) -> '_Watch':
-        self.before = self.peak = _resident()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._look)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._done.wait(0.001):
-            self.peak = max(self.peak, _resident())
-
-
 def _resident() -> int:
+    """Give the resident memory of this process, in bytes."""
     pages = int(Path('/proc/self/statm').read_text().split()[1])
     return pages * 4096

@@ -18,6 +18,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from mmpretrain.structures import DataSample
 
+from custom_imports import add_imports
 from dhm_plugin.checkpoints import written_at_once
 from dhm_plugin.checkpoints.export.config import load_config, type_name
 from dhm_plugin.checkpoints.export.image_shape import image_shape
@@ -256,8 +257,7 @@ def _synthetic(
     checkpoint = dict(type='CheckpointHook', interval=1, max_keep_ckpts=1)
     cfg.default_hooks.checkpoint = checkpoint
     cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
-    imports = cfg.get('custom_imports', {}).get('imports', [])
-    cfg.custom_imports = dict(imports=[*imports, 'dhm_plugin', 'benchmarks.train'])
+    add_imports(cfg, 'dhm_plugin', 'benchmarks.train')
     cfg.work_dir = str(folder / 'work')
     path = folder / 'synthetic.py'
     cfg.dump(path)

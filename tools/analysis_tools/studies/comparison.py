@@ -7,6 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
+# How often a bootstrap draws the seeds.
+_DRAWS = 10_000
+
 
 def differences(ours: dict[int, float], theirs: dict[int, float]) -> list[float]:
     """Give ours - theirs of each seed that both have, in the order of the seeds."""
@@ -40,7 +43,7 @@ def paired_difference(
 
 
 def bootstrap_interval(
-    ours: dict[int, float], theirs: dict[int, float], draws: int = 10_000
+    ours: dict[int, float], theirs: dict[int, float]
 ) -> tuple[float, float]:
     """Give the 95% interval of the mean difference by the bootstrap over the seeds.
 
@@ -50,26 +53,24 @@ def bootstrap_interval(
     Args:
         ours (dict[int, float]): Numbers by seed.
         theirs (dict[int, float]): Numbers by seed.
-        draws (int): How often the seeds are drawn. Defaults to 10,000.
 
     Returns:
         tuple[float, float]: The 2.5th and the 97.5th percentile; the same every time.
     """
     found = differences(ours, theirs)
-    drawn = np.random.default_rng(0).choice(found, (draws, len(found)))
+    drawn = np.random.default_rng(0).choice(found, (_DRAWS, len(found)))
     low, high = np.percentile(drawn.mean(axis=1), [2.5, 97.5])
     return float(low), float(high)
 
 
 def probability_of_better(
-    ours: dict[int, float], theirs: dict[int, float], draws: int = 10_000
+    ours: dict[int, float], theirs: dict[int, float]
 ) -> tuple[float, float, float]:
     """Estimate the probability that a run of one config beats a run of another.
 
     Args:
         ours (dict[int, float]): Numbers by seed.
         theirs (dict[int, float]): Numbers by seed.
-        draws (int): As in :func:`bootstrap_interval`. Defaults to 10,000.
 
     Returns:
         tuple[float, float, float]: The probability, over all pairs of runs of the shared
@@ -81,7 +82,7 @@ def probability_of_better(
     beats = (np.sign(above) + 1) / 2
     # How often each seed is drawn, as a share of all.
     seeds = np.full(len(shared), 1 / len(shared))
-    drawn = np.random.default_rng(0).multinomial(len(shared), seeds, draws) / len(shared)
+    drawn = np.random.default_rng(0).multinomial(len(shared), seeds, _DRAWS) / len(shared)
     low, high = np.percentile(((drawn @ beats) * drawn).sum(axis=1), [2.5, 97.5])
     return float(beats.mean()), float(low), float(high)
 

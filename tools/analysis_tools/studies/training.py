@@ -19,6 +19,7 @@ from mmengine.config import Config, ConfigDict
 from mmpretrain.registry import MODELS
 
 from complexity import training_flops
+from custom_imports import add_imports
 from dhm_plugin.checkpoints.compare import differing_weights
 from dhm_plugin.checkpoints.export.config import load_config
 from dhm_plugin.checkpoints.export.image_shape import image_shape
@@ -103,7 +104,8 @@ class Training:
 
         Raises:
             ValueError: If the end of the training would not be validated, or it has no
-                end; or its schedule cannot be stretched.
+                end; if its schedule cannot be stretched; if its model is not registered;
+                or the consistency would never be measured.
         """
         cfg = copy.deepcopy(_loaded(self.config, self.config.stat().st_mtime_ns))
         cfg.merge_from_dict(copy.deepcopy(self.options))
@@ -124,24 +126,34 @@ class Training:
             cfg.val_dataloader = copy.deepcopy(cfg.test_dataloader)
             cfg.val_evaluator = copy.deepcopy(cfg.test_evaluator)
         # Our safe loading of checkpoints; a config with imported classes has no imports.
-        imports = cfg.get('custom_imports', {}).get('imports', [])
-        imports = [imports] if isinstance(imports, str) else imports
-        cfg.custom_imports = dict(imports=[*imports, 'dhm_plugin'])
+        add_imports(cfg, 'dhm_plugin')
         cfg.randomness = dict(seed=self.seed)
         # Two checkpoints: if the last one is damaged, the one before it is resumed.
         cfg.default_hooks.checkpoint = dict(
             type='CheckpointHook', interval=1, max_keep_ckpts=2
         )
         cfg.log_processor = dict(custom_cfg=[SECONDS])
+        logger = cfg.default_hooks.logger
+        if self.consistency:
+            logger.interval = self.consistency
         if unit == 'max_iters':
             cfg.default_hooks.checkpoint.update(by_epoch=False, interval=CHECKPOINTS)
             cfg.log_processor.by_epoch = False
+            if self.consistency > length:
+                raise ValueError(
+                    f'{self.config}: trains for {length} iterations; measured every '
+                    f'{self.consistency}, the consistency would be never'
+                )
             # The seconds are of what is logged.
-            logger = cfg.default_hooks.logger
             logger.interval = min(logger.get('interval', 10), length)
             logger.log_metric_by_epoch = False
         metrics = cfg.val_evaluator
         metrics = [metrics] if isinstance(metrics, dict) else list(metrics)
+        if MODELS.get(cfg.model.type) is None:
+            raise ValueError(
+                f'{self.config}: model has type={cfg.model.type!r}, which is not '
+                'registered; see its spelling, and custom_imports'
+            )
         if issubclass(MODELS.get(cfg.model.type), DHMClassifier):
             described = issubclass(MODELS.get(cfg.model.head.type), MultiBranchClsHead)
             (cfg.model.neck if described else cfg.model).eval_branches = True
@@ -151,8 +163,6 @@ class Training:
                     type='ConsistencyHook', interval=self.consistency
                 )
         cfg.val_evaluator = [*metrics, dict(type='Calibration')]
-        if self.consistency:
-            cfg.default_hooks.logger.interval = self.consistency
         return cfg
 
     def check_held_out(self) -> None:

@@ -50,6 +50,19 @@ def test_the_schedule_is_stretched():
         Training(PLAIN, 0, ROOT, iterations=1500).settings()
 
 
+def test_refuses_what_would_never_be_measured():
+    training = Training(MAP, 0, ROOT, consistency=1501, iterations=1500)
+    with pytest.raises(ValueError, match='for 1500 iterations; measured every 1501, the'):
+        training.settings()
+
+
+def test_names_a_model_that_there_is_not():
+    """Seen: issubclass() arg 1 must be a class."""
+    training = Training(DHM, 0, ROOT, {'model.type': 'DHMClasifier'})
+    with pytest.raises(ValueError, match=f"{DHM}: model has type='DHMClasifier', which"):
+        training.settings()
+
+
 def test_the_whole_config_is_written(tmp_path):
     options = {'train_cfg.max_epochs': 7, 'param_scheduler.1.end': 7}
     options['optim_wrapper.clip_grad'] = dict(max_norm=1.0, norm_type=math.inf)
