@@ -16,8 +16,8 @@ from ...checked_arguments import checked_arguments
 from ..heads import predictions
 from ..losses import accuracies, check_losses, objective, target_of
 from ..necks import SideBranchNeck
-from ..side_branches import SideBranches
-from .early_exit import maps_of, not_needed_for, without
+from ..side_branches import SideBranches, Tape
+from .early_exit import maps_of, module_of
 from .parts import build_described, check_plain, check_stock_network, is_of_type
 
 
@@ -104,6 +104,7 @@ class DHMClassifier(ImageClassifier):
         )
         self.side_branches: SideBranches | None = None
         self.eval_branches = eval_branches
+        self._tape = Tape()
         if described:
             for name, value in (
                 ('side_branches', side_branches),
@@ -153,10 +154,13 @@ class DHMClassifier(ImageClassifier):
                 f'DHMClassifier: predict_with={branch!r}; it must be one of {choices}'
             )
         self._predict_with = branch
+        self._tape.detach()
         if branch.startswith('side') and self.side_branches is None:
             fork = self.neck.forks[choices.index(branch)]
-            self._not_run = not_needed_for(self.backbone, fork)
-            if not self._not_run:
+            self._exit = module_of(self.backbone, fork)
+            if self._exit is not None:
+                self._tape.attach(self.backbone, [self._exit])
+            else:
                 print_log(
                     f'predict_with={branch!r} saves no time in the backbone: map {fork} '
                     f'of {type(self.backbone).__name__} cannot be had without the rest',
@@ -305,9 +309,11 @@ class DHMClassifier(ImageClassifier):
         index = self.branch_names.index(self.predict_with)
         if self.side_branches is not None:
             return self.side_branches.early_exit(index, self.backbone, inputs)
-        backbone = without(self.backbone, self._not_run)
-        feats = self.neck.side_feature(index, backbone(inputs))
-        return self.head.side_fcs[index](feats)
+        with self._tape.open():
+            maps = self._tape.record_until(self._exit, self.backbone, inputs)
+            if self._exit in self._tape.outputs:
+                maps = {self.neck.forks[index]: self._tape.outputs[self._exit]}
+        return self.head.side_fcs[index](self.neck.side_feature(index, maps))
 
     @property
     def evaluates_side_branches(self) -> bool:

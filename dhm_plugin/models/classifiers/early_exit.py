@@ -1,49 +1,11 @@
-"""Runs a backbone only as far as one of its maps."""
+"""Which module of a backbone gives a map: behind it an early exit runs nothing."""
 
-import copy
-from collections.abc import Mapping
 from itertools import chain
 
 import torch
 from torch import nn
 
-from ..side_branches import (
-    StandIn,
-    calls_after,
-    children_within,
-    run_on_meta,
-    trace,
-)
-
-
-def without(network: nn.Module, modules: Mapping[str, bool]) -> nn.Module:
-    """Give a network in which some modules only pass on what they get.
-
-    Args:
-        network (nn.Module): The network; it stays as it is.
-        modules (Mapping[str, bool]): Names of these modules, and whether each gives as
-            many values as it gets; else it gives one.
-
-    Returns:
-        nn.Module: It shares all other modules, and all weights, with the network.
-    """
-    twin = _twin(network)
-    for name, several in sorted(modules.items(), key=lambda item: item[0].count('.')):
-        *parents, child = name.split('.')
-        owner = twin
-        for parent in parents:
-            owner._modules[parent] = _twin(owner._modules[parent])
-            owner = owner._modules[parent]
-        kept = children_within(name, modules)
-        owner._modules[child] = StandIn(owner._modules[child], kept, several)
-    return twin
-
-
-def _twin(module: nn.Module) -> nn.Module:
-    twin = copy.copy(module)
-    twin._modules = dict(module._modules)
-    twin.__dict__.pop('forward', None)  # compiled, for the whole network
-    return twin
+from ..side_branches import run_on_meta, trace
 
 
 def maps_of(backbone: nn.Module) -> tuple[torch.Tensor, ...]:
@@ -74,23 +36,25 @@ def maps_of(backbone: nn.Module) -> tuple[torch.Tensor, ...]:
             module.training = mode
 
 
-def not_needed_for(backbone: nn.Module, end: int) -> dict[str, bool]:
-    """Find what a backbone runs only after one of its maps.
+def module_of(backbone: nn.Module, fork: int) -> str | None:
+    """Find the module whose output is one of a backbone's maps.
 
     Args:
         backbone (nn.Module): The backbone.
-        end (int): Number of the map.
+        fork (int): Number of the map.
 
     Returns:
-        dict[str, bool]: Modules for :func:`without`. Empty if the map cannot be had
-        without them, as where it is not the output of one module.
+        str | None: Its name, the outermost one's. None if there is none, if it runs more
+        than once, or if another one writes into what it gave.
     """
     try:
-        calls, images, maps = trace(backbone)
-        ends = [i for i, call in enumerate(calls) if call.output is maps[end]]
-        after = calls_after(calls, ends[-1])
-        later = {name: call.gives_several for name, call in after.items()}
-        again, _ = run_on_meta(without(backbone, later), images)
-    except Exception:  # what follows needs more than what it passes on
-        return {}
-    return later if again[end].shape == maps[end].shape else {}
+        calls, _, maps = trace(backbone)
+    except ValueError:  # it does not run on the meta device
+        return None
+    names = [call.name for call in calls]
+    found = [
+        call.name
+        for call in calls
+        if call.output is maps[fork] and names.count(call.name) == 1 and not call.changed
+    ]
+    return found[-1] if found else None

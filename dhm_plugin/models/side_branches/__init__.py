@@ -9,16 +9,13 @@ side_branches       all of them
 =================== ==================================================================
 """
 
-from .calls import calls_after, children_within
 from .meta import run_on_meta, trace
-from .replay import StandIn
+from .replay import Tape
 from .side_branches import SideBranches
 
 __all__ = [
     'SideBranches',
-    'StandIn',
-    'calls_after',
-    'children_within',
+    'Tape',
     'run_on_meta',
     'trace',
 ]

@@ -115,26 +115,6 @@ def calls_until(calls: Sequence[Call], end: int) -> dict[str, Call]:
     return dict(reversed(found.items()))
 
 
-def calls_after(calls: Sequence[Call], end: int) -> dict[str, Call]:
-    """Give the calls that begin when one has ended and are not made within another.
-
-    Args:
-        calls (Sequence[Call]): In the order in which they end.
-        end (int): Number of that one.
-
-    Returns:
-        dict[str, Call]: By the module's name, without modules that have run before.
-    """
-    before = {call.name for call in calls[: end + 1]}
-    depth, found = calls[end].depth, {}
-    for call in calls[end + 1 :]:
-        if call.depth < depth:  # it holds the module that has ended
-            depth = call.depth
-        elif call.depth == depth and call.name not in before:
-            found[call.name] = call
-    return found
-
-
 def calls_of(network: nn.Module, run: Callable[[], Any]) -> tuple[list[Call], Any]:
     """Record the calls of a network's modules while something runs.
 

@@ -65,19 +65,25 @@ class Tape:
                 'are in no side branch, or whole stages such as those that are forked'
             )
 
-    def record_until(self, end: str, network: nn.Module, inputs: torch.Tensor) -> None:
+    def record_until(
+        self, end: str | None, network: nn.Module, inputs: torch.Tensor
+    ) -> Any:
         """Run the network that it is attached to, up to the end of one of its modules.
 
         Args:
-            end (str): Name of the module; the tape is attached to it.
+            end (str | None): Name of the module; the tape is attached to it. None: all of
+                the network.
             network (nn.Module): The network.
             inputs (torch.Tensor): What it gets.
+
+        Returns:
+            Any: What the network gives, if it has not ended there.
         """
         self.end = end
         try:
-            network(inputs)
+            return network(inputs)
         except _Reached:
-            pass
+            return None
         finally:
             self.end = None
 

@@ -279,11 +279,14 @@ def test_runs_nothing_behind_the_exit(build):
             lambda module, inputs, output, name=name: ran.append(name)
         )
     model.eval()(torch.randn(1, 3, 64, 64))
-    assert ran == ['conv1', 'bn1', 'relu', 'maxpool', 'layer1', 'layer2', '0']
+    # The second stage ends it before this hook of its own.
+    assert ran == ['conv1', 'bn1', 'relu', 'maxpool', 'layer1', '0']
     model.predict_with = 'side1'
     ran.clear()
     model(torch.randn(1, 3, 64, 64))
-    assert ran[-3:] == ['layer2', 'layer3', '1']
+    assert ran[-2:] == ['layer3', '1']
+    model.switch_to_deploy()
+    assert not any('Recorder' in str(m._forward_hooks) for m in model.modules())
 
 
 @pytest.mark.parametrize('predict_with', ['side0', 'side1', 'ensemble'])
@@ -313,6 +316,43 @@ def test_what_passes_on_cannot_be_passed_on(build):
     expected = model.eval().branch_logits(images)[0]
     model = DHMClassifier(model.backbone, model.neck, model.head, predict_with='side0')
     torch.testing.assert_close(model.eval()(images), expected)
+
+
+def test_a_map_that_is_written_into_later(build):
+    """Seen: the exit gave what was there before."""
+
+    class Block(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = torch.nn.Conv2d(4, 5, 1)
+
+        def forward(self, x):
+            return self.conv(torch.relu_(x))
+
+    class Writes(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = torch.nn.Conv2d(3, 4, 1)
+            self.second = Block()
+
+        def forward(self, x):
+            first = self.first(x)
+            return first, self.second(first)
+
+    model = with_backbone(Writes(), 4, 5)
+    images = torch.rand(2, 3, 8, 8)
+    expected = model.eval().branch_logits(images)[0]
+    model.predict_with = 'side0'
+    assert torch.equal(model(images), expected)
+
+
+def test_the_whole_backbone_runs_where_the_exit_is_replaced(build):
+    """As SyncBatchNorm replaces norm layers."""
+    model = build(ARCHITECTURES[0][0], **{'model.predict_with': 'side0'}).eval()
+    images = torch.randn(2, 1, 8, 8)
+    expected = model(images)
+    model.backbone.layer1._forward_hooks.clear()
+    assert torch.equal(model(images), expected)
 
 
 def test_predicts_with_the_mean(build):
