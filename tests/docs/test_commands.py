@@ -52,6 +52,10 @@ RUN_BY = {
     ('compare_methods.py', '--out', '--seeds'): COMPARE,
     ('compare_methods.py', '--consistency', '--out', '--seeds'): COMPARE,
     ('compare_methods.py', '--cfg-options', '--consistency', '--out', '--seeds'): COMPARE,
+    ('compare_studies.py', '--out', '--results'): (
+        'tests/tools/analysis_tools/test_compare_studies.py'
+        '::test_claims_of_all_and_what_they_cost'
+    ),
     ('demo.py', '--epochs', '--out', '--seeds'): DEMO,
     ('print_side_branches.py',): (
         'tests/tools/analysis_tools/test_print_side_branches.py'
