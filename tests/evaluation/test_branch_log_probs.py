@@ -4,7 +4,7 @@ from mmpretrain.models import AverageClsScoreTTA
 from mmpretrain.structures import DataSample
 
 from dhm_plugin import BranchAccuracy, BranchDivergences, Calibration
-from dhm_plugin.models.heads import predictions
+from dhm_plugin.models.classifiers.predictions import predictions
 
 DIGITS = 'dhm/resnet20_dhm_1xb64_digits.py'
 

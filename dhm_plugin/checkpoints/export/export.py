@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from .. import (
     CheckpointError,
@@ -15,9 +14,9 @@ from .. import (
     written_at_once,
 )
 from ..meta import meta_of_weights
-from .to_mmpretrain import stock_network
+from .to_mmpretrain import check_image_classifier, stock_network
 from .to_onnx import run_onnx, write_onnx
-from .to_torchvision import resnet_weights, timm_network, torchvision_network
+from .to_torchvision import resnet, resnet_weights
 from .trained import TrainedNetwork, load_trained
 
 FORMATS = ('mmpretrain', 'torchvision', 'timm', 'onnx')
@@ -84,22 +83,17 @@ def _write_weights(
     trained: TrainedNetwork, path: Path, to: str
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     """Write the weights, and load what was written into the other network."""
+    check_image_classifier(trained)
     if to == 'mmpretrain':
-        weights, network = trained.state_dict, stock_network(trained)
-    else:
-        build = torchvision_network if to == 'torchvision' else timm_network
-        weights, network = resnet_weights(trained), build(trained)
-    content = weights
-    if to == 'mmpretrain':
+        network = stock_network(trained)
+        weights = trained.model.state_dict()
         content = dict(meta=meta_of_weights(trained.meta), state_dict=weights)
+    else:
+        content, network = resnet_weights(trained), resnet(trained, to)
     save(content, path)
     written, _ = read_state_dict(path)
-    return _loaded(network, written, to)
-
-
-def _loaded(network: nn.Module, weights: dict, to: str) -> nn.Module:
     try:
-        network.load_state_dict(weights, strict=True)
+        network.load_state_dict(written, strict=True)
     except RuntimeError as error:
         raise CheckpointError(f"{to}'s network has other weights: {error}") from error
     return network.eval()

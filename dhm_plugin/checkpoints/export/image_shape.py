@@ -1,6 +1,7 @@
 """The images that a config is made for."""
 
 from mmengine import Config, ConfigDict
+from mmengine.utils import is_seq_of
 
 from .config import type_name
 
@@ -33,7 +34,8 @@ def image_shape(cfg: Config) -> tuple[int, int, int]:
             size = step.get('size')
         if isinstance(size, int):
             size = (size, size)
-        if isinstance(size, (list, tuple)):
+        # Others have a range of areas or factors there.
+        if is_seq_of(size, int):
             # MMCV's alone have the width first.
             width_first = kind in ('Pad', 'Resize')
             return channels, *(reversed(size) if width_first else size)

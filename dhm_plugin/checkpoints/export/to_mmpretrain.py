@@ -49,15 +49,12 @@ def stock_network(trained: TrainedNetwork) -> nn.Module:
 
     Returns:
         nn.Module: An ``ImageClassifier`` with its own weights.
-
-    Raises:
-        CheckpointError: If it is a classifier of another kind.
     """
-    check_image_classifier(trained)
     model = plain_model(trained.cfg.model.to_dict())
     if isinstance(trained.model.neck, SideBranchNeck):
         model['neck'] = dict(type='GlobalAveragePooling')
-        model['backbone']['out_indices'] = tuple(trained.model.backbone.out_indices)
+        if hasattr(trained.model.backbone, 'out_indices'):
+            model['backbone']['out_indices'] = tuple(trained.model.backbone.out_indices)
     if isinstance(trained.model.head, MultiBranchClsHead):
         head = model['head']
         for key in ('mimicking_loss', 'side_in_channels'):

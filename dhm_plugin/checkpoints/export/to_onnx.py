@@ -59,7 +59,7 @@ def write_onnx(trained: TrainedNetwork, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # of the exporter, about its own insides
         program = torch.onnx.export(
-            _Logits(trained.model),
+            trained.model,
             (trained.images(2),),
             input_names=['images'],
             output_names=['logits'],
@@ -87,17 +87,6 @@ def run_onnx(path: Path, images: torch.Tensor) -> torch.Tensor:
 
     session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
     return torch.from_numpy(session.run(None, {'images': images.numpy()})[0])
-
-
-class _Logits(torch.nn.Module):
-    """The classifier from images to logits, without MMPretrain's other modes."""
-
-    def __init__(self, model: torch.nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.model(images)
 
 
 def _channel_order(cfg: Config, in_channels: int) -> str:

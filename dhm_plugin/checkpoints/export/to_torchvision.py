@@ -1,13 +1,10 @@
 """To the ImageNet ResNets of torchvision and timm."""
 
-from collections.abc import Callable
-
 import torch
 from mmpretrain.models import ResNet
 from torch import nn
 
 from .. import CheckpointError
-from .to_mmpretrain import check_image_classifier
 from .trained import TrainedNetwork
 
 
@@ -23,7 +20,6 @@ def resnet_weights(trained: TrainedNetwork) -> dict[str, torch.Tensor]:
     Raises:
         CheckpointError: If it is not a ResNet that both know.
     """
-    check_image_classifier(trained)
     backbone = trained.model.backbone
     if type(backbone) is not ResNet or backbone.deep_stem or backbone.style != 'pytorch':
         raise CheckpointError(
@@ -32,38 +28,26 @@ def resnet_weights(trained: TrainedNetwork) -> dict[str, torch.Tensor]:
         )
     return {
         key.removeprefix('backbone.').removeprefix('head.'): value
-        for key, value in trained.state_dict.items()
+        for key, value in trained.model.state_dict().items()
     }
 
 
-def torchvision_network(trained: TrainedNetwork) -> nn.Module:
-    """Build torchvision's network of the same depth and classes.
+def resnet(trained: TrainedNetwork, to: str) -> nn.Module:
+    """Build a package's network of the same depth and classes.
 
     Args:
         trained (TrainedNetwork): The trained network, a ResNet.
+        to (str): ``'torchvision'`` or ``'timm'``.
 
     Returns:
         nn.Module: The network with its own weights.
+
+    Raises:
+        ImportError: If the package is not installed.
     """
-    import torchvision
-
-    return _build(torchvision.models.get_model, trained)
-
-
-def timm_network(trained: TrainedNetwork) -> nn.Module:
-    """Build timm's network of the same depth and classes.
-
-    Args:
-        trained (TrainedNetwork): The trained network, a ResNet.
-
-    Returns:
-        nn.Module: The network with its own weights.
-    """
-    import timm
-
-    return _build(timm.create_model, trained)
-
-
-def _build(create: Callable, trained: TrainedNetwork) -> nn.Module:
+    if to == 'timm':
+        from timm import create_model as create
+    else:
+        from torchvision.models import get_model as create
     name = f'resnet{trained.model.backbone.depth}'
     return create(name, num_classes=trained.model.head.num_classes)

@@ -32,11 +32,6 @@ class TrainedNetwork:
     meta: dict
     image_shape: tuple[int, int, int]
 
-    @property
-    def state_dict(self) -> dict[str, torch.Tensor]:
-        """The weights, under the stock MMPretrain keys."""
-        return self.model.state_dict()
-
     def images(self, number: int) -> torch.Tensor:
         """Make images (number, *image_shape) to compare with."""
         generator = torch.Generator().manual_seed(number)

@@ -13,12 +13,12 @@ from mmpretrain.structures import DataSample
 from torch import nn
 
 from ...checked_arguments import checked_arguments
-from ..heads import predictions
 from ..losses import accuracies, check_losses, objective, target_of
 from ..necks import SideBranchNeck
 from ..side_branches import SideBranches, Tape
 from .early_exit import maps_of, module_of
-from .parts import build_described, check_plain, check_stock_network, is_of_type
+from .parts import build_described, check_plain, is_of_type
+from .predictions import predictions
 
 
 @MODELS.register_module()
@@ -271,7 +271,7 @@ class DHMClassifier(ImageClassifier):
             list[DataSample]: As ``ImageClassifier`` gives them; where a side branch runs,
             with the logits of the branches.
         """
-        if self.predict_with == 'main' and not self.eval_branches:
+        if not self.evaluates_side_branches:
             return super().predict(inputs, data_samples)
         branches = self._branches_of(inputs)
         return predictions(self._predicted(branches), branches, data_samples)
@@ -342,7 +342,6 @@ class DHMClassifier(ImageClassifier):
 
     def _check_branches(self) -> None:
         """Let branches that do not fit fail here, before any data is loaded."""
-        check_stock_network(self.backbone)
         self.head.check_side_channels(self.neck.side_channels)
         try:
             maps = maps_of(self.backbone)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mmengine.utils import is_list_of
+from mmengine.utils import is_seq_of
 from mmpretrain.models import ClsHead, DeiTClsHead, LoRAModel
 from mmpretrain.registry import MODELS
 from torch import nn
@@ -62,6 +62,7 @@ def build_described(
         )
     if isinstance(backbone, dict):
         backbone = MODELS.build(backbone)
+    _check_stock_network(backbone)
     indices = getattr(backbone, 'out_indices', ())
     if list(indices) != sorted(indices):
         raise ValueError(
@@ -70,7 +71,7 @@ def build_described(
         )
     if isinstance(neck, dict):
         branches = neck.get('branches')
-        if isinstance(branches, (list, tuple)) and is_list_of([*branches], dict):
+        if is_seq_of(branches, dict):
             neck = {**neck, 'branches': with_stages(backbone, branches)}
         neck = MODELS.build(neck)
     if isinstance(head, dict):
@@ -119,7 +120,8 @@ def check_plain(
         )
     kind = _type_of(head)
     own = [n for n in _OF_CLS_HEAD if getattr(kind, n, None) is not getattr(ClsHead, n)]
-    if own:
+    # Of a type that is not registered the registry tells.
+    if own and kind is not None:
         raise TypeError(
             f'DHMClassifier: the head is a {_name_of(head)}, which has no logits of its '
             'own, or a loss or predictions that are not of the logits alone: it has not '
@@ -129,16 +131,8 @@ def check_plain(
         )
 
 
-def check_stock_network(backbone: nn.Module) -> None:
-    """Check that a backbone beside a SideBranchNeck computes what it does without one.
-
-    Args:
-        backbone (nn.Module): The backbone.
-
-    Raises:
-        ValueError: If it has an option that moves its last norm layer before the pooling,
-            so that another network is left when the side branches are dropped.
-    """
+def _check_stock_network(backbone: nn.Module) -> None:
+    """Check that a backbone beside a SideBranchNeck computes what it does without one."""
     for option, value in _MOVES_THE_LAST_NORM:
         if getattr(backbone, option, None) == value:
             raise ValueError(
@@ -158,4 +152,5 @@ def _type_of(part: Any) -> Any:
 def _name_of(part: Any) -> str:
     if isinstance(part, (list, tuple)):
         return ' and '.join(_name_of(inner) for inner in part)
-    return getattr(_type_of(part), '__name__', str(part))
+    name = part.get('type') if isinstance(part, dict) else part
+    return getattr(_type_of(part), '__name__', str(name))

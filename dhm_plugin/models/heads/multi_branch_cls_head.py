@@ -11,7 +11,6 @@ from torch import nn
 
 from ...checked_arguments import checked_arguments
 from ..losses import accuracies, check_losses, objective, target_of
-from .predictions import predictions
 
 
 @MODELS.register_module()
@@ -134,8 +133,8 @@ class MultiBranchClsHead(LinearClsHead):
 
         Args:
             feats (Sequence[torch.Tensor | None]): As :meth:`branch_logits` takes them.
-            data_samples (list[DataSample]): With ``gt_label``, or ``gt_score`` (N,
-                classes) where a batch augmentation has mixed the images.
+            data_samples (list[DataSample]): With ``gt_label``, or ``gt_score``
+                (classes,) where a batch augmentation has mixed the images.
 
         Returns:
             dict[str, torch.Tensor]: Of :meth:`objective`; with ``cal_acc`` also
@@ -154,24 +153,6 @@ class MultiBranchClsHead(LinearClsHead):
     def forward(self, feats: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """Classify with the main branch: logits (N, num_classes)."""
         return self.fc(feats[-1])
-
-    def predict(
-        self,
-        feats: tuple[torch.Tensor, ...],
-        data_samples: list[DataSample] | None = None,
-    ) -> list[DataSample]:
-        """Predict with the main branch.
-
-        Args:
-            feats (tuple[torch.Tensor]): As :meth:`branch_logits` takes them.
-            data_samples (list[DataSample], optional): To add the predictions to.
-                Defaults to None: new ones.
-
-        Returns:
-            list[DataSample]: As :func:`predictions` gives them.
-        """
-        logits = self.branch_logits(feats)
-        return predictions(logits['main'], logits, data_samples)
 
     def check_side_channels(self, channels: Sequence[int]) -> None:
         """Check that every side branch has a classifier, and that it fits.

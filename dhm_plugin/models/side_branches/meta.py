@@ -1,6 +1,5 @@
 """Runs a network on the meta device, which computes shapes alone."""
 
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -17,16 +16,12 @@ _SIZES = 224, 256, 384, 32
 CHECKPOINTED = ('with_cp', 'memory_efficient', 'use_checkpoint')
 
 
-def run_on_meta(
-    network: nn.Module, *inputs: Any, mode: AbstractContextManager | None = None
-) -> tuple[Any, dict[str, torch.Tensor]]:
+def run_on_meta(network: nn.Module, *inputs: Any) -> tuple[Any, dict[str, torch.Tensor]]:
     """Run a network on the meta device, in its mode.
 
     Args:
         network (nn.Module): The network; its weights and statistics stay as they are.
         *inputs: What it gets, on the meta device.
-        mode (AbstractContextManager, optional): Entered for its forward pass alone.
-            Defaults to None.
 
     Returns:
         tuple: What it gives, and its parameters by name, as they took part in it.
@@ -69,10 +64,9 @@ def run_on_meta(
     for module, option in checkpointed:
         setattr(module, option, False)
     try:
-        with mode or nullcontext():
-            output = torch.func.functional_call(
-                network, parameters | buffers, inputs, tie_weights=False
-            )
+        output = torch.func.functional_call(
+            network, parameters | buffers, inputs, tie_weights=False
+        )
     finally:
         for norm in norms:
             del norm.__dict__['forward']

@@ -1,7 +1,6 @@
 """A side branch that is the rest of the network from its fork on."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -139,7 +138,8 @@ class RestOfNetwork(BaseModule):
         replayed = _clones(before)
         for name, output in replayed.items():
             origins.begin(name, tensors_of(output))
-        feats, _ = self._run(replayed, image, origins)
+        with origins:
+            feats, _ = self._run(replayed, image)
         return shapes_of(feats), origins.of(tensors_of(feats))
 
     @torch.enable_grad()
@@ -171,7 +171,6 @@ class RestOfNetwork(BaseModule):
         self,
         replayed: dict[str, Any],
         image: torch.Tensor,
-        mode: AbstractContextManager | None = None,
     ) -> tuple[Any, dict[str, torch.Tensor]]:
         """Run with what the network's modules gave.
 
@@ -182,7 +181,7 @@ class RestOfNetwork(BaseModule):
         versions = [tensor._version for tensor in tensors]
         with self.tape.open():
             self.tape.outputs.update(replayed)
-            ran = run_on_meta(self.backbone, image, mode=mode)
+            ran = run_on_meta(self.backbone, image)
         if versions != [tensor._version for tensor in tensors]:
             raise ValueError(
                 'it would write into what the network computed (in place); fork after a '

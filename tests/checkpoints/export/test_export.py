@@ -10,8 +10,10 @@ import timm
 import torch
 import torchvision
 from mmengine import Config
+from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from safetensors.torch import load_file
+from torch import nn
 
 from dhm_plugin.checkpoints import CheckpointError, read_state_dict
 from dhm_plugin.checkpoints.export import FORMATS, export
@@ -346,3 +348,31 @@ def test_the_classes_of_a_stacked_head_are_compared(tmp_path):
     message = r'has 1000 classes, but .* 10; set model.head.num_classes=1000'
     with pytest.raises(CheckpointError, match=message):
         export(tmp_path / 'cfg.py', tmp_path / 'trained.pth', tmp_path / 'o.pth', 'timm')
+
+
+def test_a_backbone_without_out_indices(tmp_path):
+    """Seen: AttributeError, which the tool does not catch."""
+
+    @MODELS.register_module(force=True)
+    class TwoMaps(BaseModule):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 8, 3)
+
+        def forward(self, x):
+            first = self.first(x)
+            return first, self.second(first)
+
+    stage = dict(type='CIFARResNetStage', in_channels=4, out_channels=8, num_blocks=1)
+    neck = dict(type='SideBranchNeck', branches=[dict(stages=[stage])])
+    head = dict(type='MultiBranchClsHead', num_classes=5, in_channels=8)
+    model = dict(
+        type='DHMClassifier', backbone=dict(type='TwoMaps'), neck=neck, head=head
+    )
+    pipeline = [dict(type='CenterCrop', crop_size=8)]
+    loader = dict(dataset=dict(pipeline=pipeline))
+    config, checkpoint = tmp_path / 'two_maps.py', tmp_path / 'two_maps.pth'
+    Config(dict(model=model, test_dataloader=loader)).dump(config)
+    torch.save(MODELS.build(model).state_dict(), checkpoint)
+    compared, _ = export(config, checkpoint, tmp_path / 'out.pth', 'mmpretrain')
+    assert compared == 4

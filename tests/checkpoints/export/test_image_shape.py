@@ -72,3 +72,11 @@ def test_inside_wrappers():
     ):
         assert pipeline_of(ConfigDict(wrapper)) == inner['pipeline']
     assert pipeline_of(ConfigDict(type='Own')) == []
+
+
+def test_a_range_is_no_size():
+    """Seen: (3, 0.08, 1.0) of MMPretrain's BEiT."""
+    step = dict(type='RandomResizedCropAndInterpolationWithTwoPic', scale=(0.08, 1.0))
+    dataset = dict(pipeline=[dict(type='CenterCrop', crop_size=96), step])
+    cfg = Config(dict(model=dict(), test_dataloader=dict(dataset=dataset)))
+    assert image_shape(cfg) == (3, 96, 96)

@@ -47,6 +47,18 @@ class TwoLogitsHead(LinearClsHead):
         return super().forward(feats), super().forward(feats)
 
 
+def test_a_misspelt_head_is_named():
+    """Seen: `the head is a {...}, which has no logits of its own`."""
+    head = dict(type='LinearClsHed', num_classes=10, in_channels=32)
+    model = dict(type='DHMClassifier', backbone=BACKBONES['ResNet'], neck=POOL, head=head)
+    with pytest.raises(KeyError, match='LinearClsHed is not in the mmpretrain::model'):
+        MODELS.build(model)
+    head = dict(head, type='MultiBranchClsHed')
+    neck = dict(type='SideBranchNeck', branches=[dict(num_blocks=1)])
+    with pytest.raises(TypeError, match='the head is a MultiBranchClsHed, beside a Side'):
+        MODELS.build(dict(model, neck=neck, head=head))
+
+
 @pytest.mark.parametrize(
     ('backbone', 'head', 'message'),
     [

@@ -175,7 +175,3 @@ def test_initialization():
     for classifier in (head.fc, *head.side_fcs):
         assert classifier.weight.std().item() == pytest.approx(0.01, rel=0.1)
         assert not classifier.bias.any()
-
-
-def test_predictions_keep_no_graph():
-    assert not make_head().predict(FEATS)[0].branch_logits.requires_grad
