@@ -23,7 +23,6 @@ from .compat import (
     add_to_model_hub,
     load_checkpoints_safely,
     replace_train_loops,
-    replace_transform,
     resume_from,
 )
 
@@ -31,7 +30,6 @@ load_checkpoints_safely()
 
 from .checkpoints.latest import latest_whole  # noqa: E402
 from .datasets import *  # noqa: E402, F403
-from .datasets import LoadImageFromFile  # noqa: E402
 from .engine import *  # noqa: E402, F403
 from .engine.hooks.missing_hooks import STOCK_TO_OURS, missing_hooks  # noqa: E402
 from .engine.loops.resumable_loop import resumable_loop  # noqa: E402
@@ -42,6 +40,5 @@ from .version import __version__  # noqa: E402, F401
 
 add_to_model_hub(zoo_models)
 add_hooks(missing_hooks, STOCK_TO_OURS)
-replace_transform(LoadImageFromFile)
 resume_from(latest_whole)
 replace_train_loops(resumable_loop)

@@ -1,29 +1,4 @@
-"""The one place that changes other packages: each function is one change, and why.
-
-Elsewhere, our own classes allow for what other packages do:
-
-- ``ChannelsLastHook``: MMEngine wraps a network for several processes before any hook
-  runs, and PyTorch's wrapper takes the layout of the weights from that moment.
-- ``BranchChartsHook``, ``CheckpointCheckHook``, ``DecodeAheadHook``, ``ResumeHook`` and
-  ``engine/loops``: what they read of MMEngine's visualizer and runner has no public name;
-  MMEngine's own hooks and loops read the same of the runner.
-- ``BFloat16OptimWrapper``: MMEngine's ``AmpOptimWrapper`` refuses CPUs, and PyTorch 2.6
-  cannot tell whether a CPU computes in bfloat16.
-- ``DeferredRuntimeInfoHook``: MMEngine's ``RuntimeInfoHook`` waits for the GPU once a
-  loss and iteration.
-- ``SkippedStepsHook``: PyTorch's fused SGD keeps a momentum that nobody has written where
-  float16's loss scale skips its first step.
-- ``DHMClassifier.loss``: PyTorch's ``DistributedDataParallel`` and fused SGD expect a
-  gradient of every parameter in every iteration.
-- ``MultiBranchClsHead.switch_to_deploy``: a child that is None breaks MMEngine's table of
-  FLOPs.
-- ``models/stages/checkpointing.py``: with PyTorch's activation checkpointing the running
-  statistics of norm layers count a batch twice, and ``torch.compile`` cannot follow what
-  prevents it.
-- ``LoadReadableImage``: MMEngine drops the warnings of all processes but the first.
-- ``DaliDecoder``: DALI, where it ends, waits for its threads, which a fork does not have.
-- ``checkpoints/export``: PyTorch's exporter to ONNX warns about its own insides.
-"""
+"""The one place that changes other packages: each function is one change, and why."""
 
 import functools
 import os
@@ -36,7 +11,6 @@ from urllib.parse import urlparse
 
 import numpy as np
 import torch
-from mmcv.transforms import BaseTransform
 from mmengine.hooks import Hook
 from mmengine.infer import infer
 from mmengine.logging import HistoryBuffer
@@ -44,7 +18,6 @@ from mmengine.runner import Runner
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner import runner as mmengine_runner
 from mmpretrain.apis.model import ModelHub
-from mmpretrain.registry import TRANSFORMS
 from modelindex.models.Model import Model
 from torch.utils.data import DataLoader, Sampler
 
@@ -214,19 +187,6 @@ def add_hooks(
         self.register_custom_hooks(list(missing(self)))
 
     Runner.register_hooks = register_all
-
-
-def replace_transform(ours: type[BaseTransform]) -> None:
-    """Let configs that name a transform of MMCV's get ours of the same name.
-
-    MMCV's ``LoadImageFromFile`` does not tell which image it cannot read. A config cannot
-    name another one for validation: MMPretrain's inferencers leave out the transform of
-    this name.
-
-    Args:
-        ours (type[BaseTransform]): A subclass of MMCV's.
-    """
-    TRANSFORMS.register_module(force=True, module=ours)
 
 
 def replace_train_loops(replace: Callable[[Runner, Any], Any]) -> None:

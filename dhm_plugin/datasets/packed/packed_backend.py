@@ -5,14 +5,10 @@ import os
 import re
 from pathlib import Path
 
+from isal.isal_zlib import crc32
 from mmengine.fileio import BaseStorageBackend, register_backend
 
 from .index import AGAIN, PackError
-
-try:
-    from isal.isal_zlib import crc32
-except ImportError:  # Python's own gives the same, more slowly.
-    from zlib import crc32
 
 _PLACE = re.compile(r'packed://(.+?)#(\d+)\+(\d+):([0-9a-f]{8})/(.*)', re.DOTALL)
 # Fewer than a process may have open, which is often 1024.

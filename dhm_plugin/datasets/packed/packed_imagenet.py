@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 from mmengine.logging import print_log
 from mmpretrain.datasets import BaseDataset
-from mmpretrain.datasets.categories import IMAGENET_CATEGORIES
 from mmpretrain.registry import DATASETS
 
 from ...checked_arguments import checked_arguments
@@ -40,8 +39,6 @@ class PackedImageNet(BaseDataset):
         PackError: If the packing was not finished, or a file is missing, truncated,
             damaged, or of another packing.
     """
-
-    METAINFO = {'classes': IMAGENET_CATEGORIES}
 
     def __init__(
         self,

@@ -4,8 +4,9 @@ from io import BytesIO
 
 import mmcv
 import numpy as np
-from mmcv import transforms
 from mmengine import fileio
+from mmpretrain.datasets import transforms
+from mmpretrain.registry import TRANSFORMS
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ...checked_arguments import checked_arguments
@@ -13,6 +14,9 @@ from ...checked_arguments import checked_arguments
 _JPEG = b'\xff\xd8'
 
 
+# In the place of MMCV's, which MMPretrain has registered, and whose name its inferencers
+# look for: a config cannot name another one.
+@TRANSFORMS.register_module(force=True)
 @checked_arguments
 class LoadImageFromFile(transforms.LoadImageFromFile):
     """Load an image from file, as MMCV's transform of this name does.

@@ -1,7 +1,5 @@
 """Packing for DALI."""
 
-from collections.abc import Sequence
-
 from mmpretrain.datasets.transforms import PackInputs
 from mmpretrain.registry import TRANSFORMS
 
@@ -15,21 +13,10 @@ class PackEncodedInputs(PackInputs):
 
     What is to become of the image goes with its data sample. MMEngine's collate functions
     make a list of the bytes.
-
-    Args:
-        algorithm_keys (Sequence[str]): As in ``PackInputs``. Defaults to ().
-        meta_keys (Sequence[str]): As there, to which those that DALI needs are added.
-            Defaults to those of ``PackInputs``.
     """
 
-    def __init__(
-        self,
-        algorithm_keys: Sequence[str] = (),
-        meta_keys: Sequence[str] = PackInputs.DEFAULT_META_KEYS,
-    ) -> None:
-        needed = ('img_path', 'img_shape', 'flip', 'decoded', 'window')
-        meta_keys = tuple(dict.fromkeys((*meta_keys, *needed)))
-        super().__init__(algorithm_keys=algorithm_keys, meta_keys=meta_keys)
+    def __init__(self) -> None:
+        super().__init__(meta_keys=(*PackInputs.DEFAULT_META_KEYS, 'decoded', 'window'))
 
     @staticmethod
     def format_input(input_: object) -> object:

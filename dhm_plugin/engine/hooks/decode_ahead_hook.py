@@ -20,18 +20,7 @@ class DecodeAheadHook(Hook):
     """Hand each batch to :class:`DaliPreprocessor` before it is needed.
 
     It runs with every network that has this preprocessor; a config need not name it.
-
-    Args:
-        batches (int): How many to decode ahead. Defaults to 2.
-
-    Raises:
-        ValueError: If that is not positive.
     """
-
-    def __init__(self, batches: int = 2) -> None:
-        if batches < 1:
-            raise ValueError(f'DecodeAheadHook: batches={batches}; it must be positive')
-        self.batches = batches
 
     def before_run(self, runner: Runner) -> None:
         """Let the data loaders of all loops read ahead.
@@ -52,9 +41,7 @@ class DecodeAheadHook(Hook):
             if isinstance(loop, BaseLoop) and not isinstance(
                 loop.dataloader, DecodedAhead
             ):
-                loop.dataloader = DecodedAhead(
-                    loop.dataloader, preprocessor, self.batches
-                )
+                loop.dataloader = DecodedAhead(loop.dataloader, preprocessor)
 
 
 class DecodedAhead:

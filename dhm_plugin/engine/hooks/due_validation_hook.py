@@ -1,7 +1,5 @@
 """Does the validation that was due when a training was killed."""
 
-import bisect
-
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
@@ -57,8 +55,8 @@ class DueValidationHook(Hook):
             return False
         by_epoch = isinstance(loop, EpochBasedTrainLoop)
         last = loop.max_epochs if by_epoch else loop.max_iters
-        place = bisect.bisect(loop.dynamic_milestones, step + 1) - 1
-        divides = step % loop.dynamic_intervals[place] == 0
+        loop._decide_current_val_interval()
+        divides = step % loop.val_interval == 0
         return step >= max(1, loop.val_begin) and (divides or step == last)
 
 

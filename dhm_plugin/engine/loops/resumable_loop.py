@@ -1,9 +1,9 @@
 """Which loop a training gets, and the seed that it goes on with."""
 
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, IterBasedTrainLoop, Runner
-from mmengine.runner import runner as mmengine_runner
 from mmpretrain.registry import LOOPS
 
+from ...checkpoints.latest import latest_whole
 from ...checkpoints.meta import read_meta
 from .resumable_epoch_loop import ResumableEpochLoop
 from .resumable_iter_loop import ResumableIterLoop
@@ -49,9 +49,9 @@ def _take_seed(runner: Runner) -> None:
     randomness = runner._randomness_cfg
     if not runner._resume or randomness.get('seed') is not None:
         return
+    if runner._load_from is None:  # what the runner would find when the loop is built
+        runner._load_from = latest_whole(runner.work_dir)
     path = runner._load_from
-    if path is None:  # as the runner will, when the loop is built
-        path = mmengine_runner.find_latest_checkpoint(runner.work_dir)
     seed = None if path is None else read_meta(path).get('seed')
     if isinstance(seed, int):
         runner.set_randomness(**{**randomness, 'seed': seed})

@@ -25,14 +25,6 @@ def test_bytes_go_through_either_collate_function():
                 assert sample.get(key) == IMAGE[key]
 
 
-def test_what_dali_needs_is_packed_whatever_else_is():
-    config = dict(type='PackEncodedInputs', meta_keys=('ori_shape',))
-    image = dict(IMAGE, ori_shape=(9, 9))
-    sample = TRANSFORMS.build(config)(image)['data_samples']
-    assert sample.window == IMAGE['window']
-    assert sample.ori_shape == (9, 9)
-
-
 def test_images_are_packed_as_ever():
     pixels = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
     inputs = [

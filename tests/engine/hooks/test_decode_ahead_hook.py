@@ -147,5 +147,3 @@ def test_is_of_no_use_to_another_preprocessor():
     model.data_preprocessor = nn.Identity()
     with pytest.raises(TypeError, match='it is a Identity; leave the hook out'):
         DecodeAheadHook().before_run(SimpleNamespace(model=model))
-    with pytest.raises(ValueError, match='batches=0; it must be positive'):
-        DecodeAheadHook(batches=0)
