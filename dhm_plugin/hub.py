@@ -2,29 +2,15 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 from mmengine.runner import CheckpointLoader
 from modelindex.load_model_index import load
 from modelindex.models.Model import Model
 
 from .checkpoints import read_state_dict
+from .root import find_root
 
-PACKAGE = Path(__file__).parent
 NO_WEIGHTS = 'no-weights://'
-
-
-def find_root() -> Path:
-    """Find the folder that holds ``configs``, ``tools`` and ``model-index.yml``.
-
-    A wheel carries them in ``dhm_plugin/.mim``, as MIM expects. In a checkout they are
-    beside the package.
-
-    Returns:
-        Path: ``.mim`` in the package if it is there, else the checkout.
-    """
-    carried = PACKAGE / '.mim'
-    return carried if carried.is_dir() else PACKAGE.parent
 
 
 def zoo_models() -> Iterator[Model]:

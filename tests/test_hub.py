@@ -74,17 +74,6 @@ def test_inferencer(tmp_path, build):
     assert result['pred_class'] == inferencer.classes[int(scores.argmax())]
 
 
-def test_the_root_is_the_checkout():
-    assert hub.find_root() == ROOT
-
-
-def test_what_the_wheel_carries_comes_first(monkeypatch, tmp_path):
-    monkeypatch.setattr(hub, 'PACKAGE', tmp_path / 'dhm_plugin')
-    assert hub.find_root() == tmp_path
-    (tmp_path / 'dhm_plugin' / '.mim').mkdir(parents=True)
-    assert hub.find_root() == tmp_path / 'dhm_plugin' / '.mim'
-
-
 def test_config_and_weights_lie_beside_the_index(monkeypatch, tmp_path):
     entry = dict(Name='a', Config='configs/a.py', Weights='weights/a.pth')
     (tmp_path / 'model-index.yml').write_text(json.dumps(dict(Models=[entry])))

@@ -8,8 +8,8 @@ from mmengine import Config
 from mmpretrain.registry import MODELS
 from torch.overrides import TorchFunctionMode
 
-from ..hub import find_root
 from ..models import DenseNetTransition, DHMClassifier, NormReLU
+from ..root import find_root
 from .compare import differing_weights
 from .files import CheckpointError
 

@@ -16,7 +16,7 @@ from mmengine.registry import init_default_scope
 from arguments import positive
 from benchmarks import infer, loader, report, step, train
 from dhm_plugin.checkpoints import written_at_once
-from dhm_plugin.hub import find_root
+from dhm_plugin.root import find_root
 
 HELP = {
     'step': 'a training step with each switch of the configs, against none; time '

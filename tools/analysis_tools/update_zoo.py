@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from dhm_plugin.checkpoints import CheckpointError, written_at_once
-from dhm_plugin.hub import find_root
+from dhm_plugin.root import find_root
 from zoo import zoo_files
 
 

@@ -10,8 +10,8 @@ from torch.utils.data import ConcatDataset, DataLoader
 from torchvision import datasets, transforms
 
 from dhm_plugin.checkpoints.export.image_shape import image_shape, preprocessor_of
-from dhm_plugin.hub import find_root
 from dhm_plugin.models.data_preprocessors.dali_decoder import import_dali
+from dhm_plugin.root import find_root
 from machine import cores
 from packing import RAW, pack
 
