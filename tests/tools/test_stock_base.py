@@ -24,7 +24,9 @@ model = dict(type='dhm_plugin.DHMClassifier', mimicking_loss=dict(type='Mimickin
 """
 
 
-@pytest.mark.parametrize('text', [TEXT, WITHOUT_IMPORT])
+@pytest.mark.parametrize(
+    'text', [TEXT, pytest.param(WITHOUT_IMPORT, marks=pytest.mark.one_stack)]
+)
 def test_trains_and_is_stock_when_stripped(text, python, imagenet, tmp_path):
     config = tmp_path / 'mine.py'
     config.write_text(text)

@@ -162,6 +162,7 @@ def test_the_height_of_an_image_comes_first():
     assert metadata_of(Config.fromfile(DHM), (3, 224, 192))['image_size'] == '[224, 192]'
 
 
+@pytest.mark.one_stack
 def test_onnx_of_grey_images(small, tmp_path):
     out = tmp_path / 'small.onnx'
     export(SMALL, small, out, 'onnx')
@@ -273,6 +274,7 @@ def test_a_network_that_computes_something_else_is_not_written(
     refuses(tmp_path, 'computes something else: its logits', DHM, trained[0], 'timm')
 
 
+@pytest.mark.one_stack
 @pytest.mark.parametrize(
     ('to', 'suffix'),
     [('mmpretrain', '.pth'), ('mmpretrain', '.safetensors'), ('onnx', '.onnx')],
@@ -301,6 +303,7 @@ def test_refuses_to_export_a_side_branch(small, tmp_path):
     refuses(tmp_path, "predict_with='side0', but exported is the main", config, small)
 
 
+@pytest.mark.one_stack
 @pytest.mark.parametrize(
     ('given', 'mean', 'std'),
     [('mean=[1.0], std=[2.0]', '[1.0]', '[2.0]'), ('mean=None, std=None', '[]', '[]')],

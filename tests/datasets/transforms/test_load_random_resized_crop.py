@@ -67,6 +67,7 @@ def test_agrees_with_pillow(photo, save):
         assert difference(ours, stock).mean() < 1
 
 
+@pytest.mark.one_stack
 @pytest.mark.parametrize('photo', PHOTOS)
 @pytest.mark.parametrize(
     ('size', 'factor'), [((1280, 854), 2), ((2561, 1707), 4), ((5123, 3417), 8)]

@@ -66,8 +66,10 @@ def test_loads_what_is_left_alone(tmp_path, monkeypatch):
     assert loaded == list(sampler)[-6:]
 
 
-@pytest.mark.parametrize('workers', [0, 1])
-@pytest.mark.parametrize('when', ['before', 'within'])
+@pytest.mark.parametrize('workers', [pytest.param(0, marks=pytest.mark.one_stack), 1])
+@pytest.mark.parametrize(
+    'when', [pytest.param('before', marks=pytest.mark.one_stack), 'within']
+)
 @pytest.mark.parametrize(
     'sampler', [None, ENDLESS, PART], ids=['default', 'endless', 'part']
 )

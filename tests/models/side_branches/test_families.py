@@ -13,6 +13,9 @@ from families import FAMILIES
 
 from .families import build, config_of, plain_config_of, size_of
 
+# Their blocks are much like those of others here, or they take long.
+ALIKE = 'ResNetV1d', 'ResNeXt', 'SEResNet', 'RegNet', 'VGG', 'MobileOne', 'CSPDarkNet'
+
 
 def samples(number=3, classes=1000):
     return [DataSample().set_gt_label(i % classes) for i in range(number)]
@@ -22,7 +25,13 @@ def without_gradient(model):
     return [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
 
 
-@pytest.mark.parametrize('family', FAMILIES)
+@pytest.mark.parametrize(
+    'family',
+    [
+        pytest.param(name, marks=pytest.mark.one_stack) if name in ALIKE else name
+        for name in FAMILIES
+    ],
+)
 def test_a_stock_config(family, tmp_path):
     cfg = config_of(family, tmp_path)
     init_default_scope('mmpretrain')
