@@ -1,4 +1,7 @@
-"""The one place that changes other packages: each function is one change, and why."""
+"""The one place that changes other packages: each function is one change, and why.
+
+But for what a registry takes in the place of another, as ``LoadImageFromFile``.
+"""
 
 import functools
 import os

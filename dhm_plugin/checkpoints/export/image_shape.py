@@ -29,13 +29,12 @@ def image_shape(cfg: Config) -> tuple[int, int, int]:
     ]
     for step in steps:
         kind = type_name(step.get('type', ''))
-        size = step.get('crop_size') or step.get('scale')
-        if kind == 'Pad':
-            size = step.get('size')
-        if isinstance(size, int):
-            size = (size, size)
-        # Others have a range of areas or factors there.
-        if is_seq_of(size, int):
+        keys = ('size',) if kind == 'Pad' else ('crop_size', 'scale', 'size')
+        sizes = [step[key] for key in keys if step.get(key)]
+        sizes = [(size, size) if isinstance(size, int) else size for size in sizes]
+        # Of some, `scale` is a range of areas or factors.
+        size = next((size for size in sizes if is_seq_of(size, int)), None)
+        if size:
             # MMCV's alone have the width first.
             width_first = kind in ('Pad', 'Resize')
             return channels, *(reversed(size) if width_first else size)

@@ -44,7 +44,7 @@ def encoded_crop(content: bytes, crop_of: Callable[[tuple[int, int]], Crop]) -> 
     Raises:
         Exception: As Pillow does, if it cannot read the image.
     """
-    shape = plain_jpeg_shape(content)
+    shape = _plain_jpeg_shape(content)
     if shape is not None:
         crop = crop_of(shape)
         return dict(img=content, ori_shape=shape, **crop._asdict())
@@ -61,19 +61,8 @@ def encoded_crop(content: bytes, crop_of: Callable[[tuple[int, int]], Crop]) -> 
     )
 
 
-def plain_jpeg_shape(content: bytes) -> tuple[int, int] | None:
-    """Read the header of an image file.
-
-    Args:
-        content (bytes): Of the file.
-
-    Returns:
-        tuple[int, int] | None: Height and width of a JPEG that any decoder takes alike:
-        upright, whole, grey or of three colours; None of anything else.
-
-    Raises:
-        OSError: If the header of a JPEG is damaged.
-    """
+def _plain_jpeg_shape(content: bytes) -> tuple[int, int] | None:
+    """Give height and width of a JPEG that any decoder takes alike; None of others."""
     if not content.startswith(b'\xff\xd8') or not ends_as_jpeg(content):
         return None
     with Image.open(BytesIO(content)) as image:

@@ -1,5 +1,6 @@
 """Loading, random resized crop and flip in one: little more is done than is needed."""
 
+from io import BytesIO
 from types import SimpleNamespace
 
 import mmcv
@@ -7,10 +8,10 @@ import numpy as np
 import simplejpeg
 from mmpretrain.datasets.transforms import RandomResizedCrop
 from mmpretrain.registry import TRANSFORMS
+from PIL import ExifTags, Image
 
 from ...checked_arguments import checked_arguments
 from .bilinear import bilinear
-from .encoded import plain_jpeg_shape
 from .load_image_from_file import decode
 from .load_readable_image import LoadReadableImage
 from .netpbm import from_netpbm
@@ -78,13 +79,13 @@ class LoadRandomResizedCrop(LoadReadableImage):
     def _cropped(self, content: bytes) -> tuple[np.ndarray, tuple[int, int]]:
         """Give the crop of the image, and the shape of the image."""
         drawn = None
-        shape = plain_jpeg_shape(content)
-        if shape is not None:
-            drawn = self._draw(shape)
+        if _is_upright_jpeg(content):
             try:
+                shape = simplejpeg.decode_jpeg_header(content)[:2]
+                drawn = self._draw(shape)
                 return self._cropped_jpeg(content, shape, drawn), shape
             except ValueError:
-                pass  # Damaged; Pillow decides whether it can be read.
+                pass  # CMYK, or damaged; Pillow decides whether it can be read.
         pixels = from_netpbm(content)
         image = decode(content) if pixels is None else pixels
         top, left, height, width = drawn or self._draw(image.shape[:2])
@@ -120,3 +121,14 @@ class LoadRandomResizedCrop(LoadReadableImage):
     def __repr__(self) -> str:
         """Show the settings where the pipeline is printed."""
         return f'{type(self).__name__}(crop={self.crop!r}, flip_prob={self.flip_prob})'
+
+
+def _is_upright_jpeg(content: bytes) -> bool:
+    """Whether these are the bytes of a JPEG that neither EXIF nor XMP says to turn."""
+    if not content.startswith(b'\xff\xd8'):
+        return False
+    # Of most files Pillow need not read the header.
+    if b'Exif' not in content and b'tiff:Orientation' not in content:
+        return True
+    with Image.open(BytesIO(content)) as image:
+        return image.getexif().get(ExifTags.Base.Orientation, 1) == 1

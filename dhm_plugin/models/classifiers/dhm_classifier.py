@@ -57,8 +57,8 @@ class DHMClassifier(ImageClassifier):
             ``'ensemble'``, the mean of the class probabilities of all branches. Of a side
             branch, only what lies before its end is run; with a :class:`SideBranchNeck`
             only if its map is the output of one module of the backbone, as in residual
-            networks, else the whole backbone, and the log says so. Defaults to
-            ``'main'``.
+            networks, else the whole backbone, and the log says so. Forward hooks of
+            modules that are not run to their end do not run. Defaults to ``'main'``.
         side_branches (Sequence[dict], optional): The side branches of a plain config, as
             :class:`SideBranches` takes them. Defaults to None: they are derived.
         mimicking_loss (dict | nn.Module, optional): Config of the
@@ -310,9 +310,9 @@ class DHMClassifier(ImageClassifier):
         if self.side_branches is not None:
             return self.side_branches.early_exit(index, self.backbone, inputs)
         with self._tape.open():
-            maps = self._tape.record_until(self._exit, self.backbone, inputs)
-            if self._exit in self._tape.outputs:
-                maps = {self.neck.forks[index]: self._tape.outputs[self._exit]}
+            maps, ended = self._tape.record_until(self._exit, self.backbone, inputs)
+        if ended:
+            maps = {self.neck.forks[index]: maps}
         return self.head.side_fcs[index](self.neck.side_feature(index, maps))
 
     @property

@@ -152,5 +152,5 @@ def _type_of(part: Any) -> Any:
 def _name_of(part: Any) -> str:
     if isinstance(part, (list, tuple)):
         return ' and '.join(_name_of(inner) for inner in part)
-    name = part.get('type') if isinstance(part, dict) else part
+    name = part.get('type', part) if isinstance(part, dict) else part
     return getattr(_type_of(part), '__name__', str(name))

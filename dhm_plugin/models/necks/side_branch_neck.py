@@ -1,6 +1,6 @@
 """The side branches, forked from the backbone's feature maps."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from mmengine.model import BaseModule, ModuleList, Sequential
@@ -138,12 +138,15 @@ class SideBranchNeck(BaseModule):
         )
         return (*sides, *self.pool(maps[-1:]))
 
-    def side_feature(self, index: int, maps: Sequence[torch.Tensor]) -> torch.Tensor:
+    def side_feature(
+        self, index: int, maps: Sequence[torch.Tensor] | Mapping[int, torch.Tensor]
+    ) -> torch.Tensor:
         """Run one side branch, and pool it.
 
         Args:
             index (int): Which one, from the shallowest.
-            maps (Sequence[torch.Tensor]): As :meth:`forward` takes them.
+            maps (Sequence[torch.Tensor] | Mapping[int, torch.Tensor]): As
+                :meth:`forward` takes them, or the one that it forks from by its number.
 
         Returns:
             torch.Tensor: Features (N, C_b).

@@ -11,7 +11,7 @@ from torch.utils.checkpoint import CheckpointFunction
 
 
 class _Reached(Exception):
-    """Ends a forward pass at a module."""
+    """Ends a forward pass at a module; its argument is what that gave."""
 
 
 class Tape:
@@ -67,8 +67,10 @@ class Tape:
 
     def record_until(
         self, end: str | None, network: nn.Module, inputs: torch.Tensor
-    ) -> Any:
+    ) -> tuple[Any, bool]:
         """Run the network that it is attached to, up to the end of one of its modules.
+
+        Forward hooks of modules that hold that one do not run.
 
         Args:
             end (str | None): Name of the module; the tape is attached to it. None: all of
@@ -77,13 +79,21 @@ class Tape:
             inputs (torch.Tensor): What it gets.
 
         Returns:
-            Any: What the network gives, if it has not ended there.
+            tuple[Any, bool]: What the module gave, and True; or what the network gives,
+            and False, if it has not ended there.
         """
+        if end is not None and not torch.compiler.is_compiling():
+            # Other hooks of the module, such as Grad-CAM's, run before it ends.
+            hooks = network.get_submodule(end)._forward_hooks
+            later = [*hooks][::-1]
+            own = [k for k in later if getattr(hooks[k], 'tape', None) is self]
+            if own and own[0] != later[0]:
+                hooks.move_to_end(own[0])
         self.end = end
         try:
-            return network(inputs)
-        except _Reached:
-            return None
+            return network(inputs), False
+        except _Reached as reached:
+            return reached.args[0], True
         finally:
             self.end = None
 
@@ -122,9 +132,11 @@ class Recorder:
         if self.tape.recording:
             self.tape.check_gradient(self.name, module)
             self.tape.outputs[self.name] = output
-            # An exporter removes what is not needed itself.
-            if self.tape.end == self.name and not torch.compiler.is_compiling():
-                raise _Reached
+            # An exporter removes what is not needed itself; an exception would end the
+            # process within a trace that has the modules' scopes, as MMEngine's of FLOPs.
+            follows = torch.compiler.is_compiling() or torch.jit.is_tracing()
+            if self.tape.end == self.name and not follows:
+                raise _Reached(output)
 
 
 class StandIn(nn.Module):

@@ -77,6 +77,13 @@ def test_inside_wrappers():
 def test_a_range_is_no_size():
     """Seen: (3, 0.08, 1.0) of MMPretrain's BEiT."""
     step = dict(type='RandomResizedCropAndInterpolationWithTwoPic', scale=(0.08, 1.0))
-    dataset = dict(pipeline=[dict(type='CenterCrop', crop_size=96), step])
-    cfg = Config(dict(model=dict(), test_dataloader=dict(dataset=dataset)))
-    assert image_shape(cfg) == (3, 96, 96)
+    for pipeline in (
+        [dict(type='CenterCrop', crop_size=96), step],
+        [dict(step, size=96, second_size=48)],
+    ):
+        loader = dict(dataset=dict(pipeline=pipeline))
+        assert image_shape(Config(dict(model=dict(), test_dataloader=loader))) == (
+            3,
+            96,
+            96,
+        )

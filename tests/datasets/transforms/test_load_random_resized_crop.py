@@ -128,6 +128,12 @@ def test_turns_as_exif_or_xmp_says(orientation, said_in, save):
         assert difference(ours, stock).mean() < 1
 
 
+def test_pillow_opens_no_jpeg_without_orientation(save, monkeypatch):
+    monkeypatch.setattr(load_random_resized_crop, 'Image', None)
+    path = save(PHOTOS[0])
+    assert LoadRandomResizedCrop(224).load(dict(img_path=path))['ori_shape'] == (427, 640)
+
+
 def test_skips_and_counts_what_cannot_be_read(save, tmp_path):
     content = io.BytesIO()
     PHOTOS[0].save(content, 'JPEG')

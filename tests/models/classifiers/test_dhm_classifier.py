@@ -1,3 +1,6 @@
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from mmengine import Config
@@ -279,12 +282,11 @@ def test_runs_nothing_behind_the_exit(build):
             lambda module, inputs, output, name=name: ran.append(name)
         )
     model.eval()(torch.randn(1, 3, 64, 64))
-    # The second stage ends it before this hook of its own.
-    assert ran == ['conv1', 'bn1', 'relu', 'maxpool', 'layer1', '0']
+    assert ran == ['conv1', 'bn1', 'relu', 'maxpool', 'layer1', 'layer2', '0']
     model.predict_with = 'side1'
     ran.clear()
     model(torch.randn(1, 3, 64, 64))
-    assert ran[-2:] == ['layer3', '1']
+    assert ran[-3:] == ['layer2', 'layer3', '1']
     model.switch_to_deploy()
     assert not any('Recorder' in str(m._forward_hooks) for m in model.modules())
 
@@ -353,6 +355,35 @@ def test_the_whole_backbone_runs_where_the_exit_is_replaced(build):
     expected = model(images)
     model.backbone.layer1._forward_hooks.clear()
     assert torch.equal(model(images), expected)
+
+
+@pytest.mark.parametrize('config', ['dhm/resnet20_dhm', 'plain/resnet20'])
+def test_flops_of_an_early_exit_are_counted(config):
+    """Seen: an exception within PyTorch's trace ended the process."""
+    cfg = Config.fromfile(ROOT / f'configs/{config}_1xb64_digits.py').model
+    cfg.update(type='DHMClassifier', predict_with='side0')
+    model = MODELS.build(cfg).eval()
+    images = torch.randn(1, 1, 8, 8)
+    assert get_model_complexity_info(model, inputs=(images,))['flops'] > 1e6
+    assert torch.equal(model(images), model.branch_logits(images)[0])
+
+
+def test_several_threads_get_their_own_logits(build):
+    """Seen: one took the map of another, or none."""
+    model = build(ARCHITECTURES[0][0], **{'model.predict_with': 'side0'}).eval()
+    batches = [torch.randn(2, 1, 8, 8) for _ in range(4)]
+    with torch.no_grad():
+        expected = [model(images) for images in batches]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(4) as pool, torch.no_grad():
+            numbers = [i % 4 for i in range(200)]
+            found = [*pool.map(lambda i: model(batches[i]), numbers)]
+    finally:
+        sys.setswitchinterval(interval)
+    for i, logits in zip(numbers, found):
+        torch.testing.assert_close(logits, expected[i])
 
 
 def test_predicts_with_the_mean(build):

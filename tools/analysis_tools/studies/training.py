@@ -133,9 +133,8 @@ class Training:
             type='CheckpointHook', interval=1, max_keep_ckpts=2
         )
         cfg.log_processor = dict(custom_cfg=[SECONDS])
-        logger = cfg.default_hooks.logger
         if self.consistency:
-            logger.interval = self.consistency
+            cfg.default_hooks.logger.interval = self.consistency
         if unit == 'max_iters':
             cfg.default_hooks.checkpoint.update(by_epoch=False, interval=CHECKPOINTS)
             cfg.log_processor.by_epoch = False
@@ -145,6 +144,7 @@ class Training:
                     f'{self.consistency}, the consistency would be never'
                 )
             # The seconds are of what is logged.
+            logger = cfg.default_hooks.logger
             logger.interval = min(logger.get('interval', 10), length)
             logger.log_metric_by_epoch = False
         metrics = cfg.val_evaluator

@@ -56,6 +56,11 @@ def test_refuses_what_would_never_be_measured():
         training.settings()
 
 
+def test_a_config_of_epochs_needs_no_logger():
+    training = Training(PLAIN, 0, ROOT, {'default_hooks.logger': None})
+    assert training.settings().default_hooks.logger is None
+
+
 def test_names_a_model_that_there_is_not():
     """Seen: issubclass() arg 1 must be a class."""
     training = Training(DHM, 0, ROOT, {'model.type': 'DHMClasifier'})
