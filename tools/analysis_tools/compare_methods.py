@@ -85,7 +85,8 @@ def parse_args() -> argparse.Namespace:
     studies = []
     for config in args.configs:
         try:
-            studies += [config] if is_study(config) else []
+            if is_study(config):
+                studies.append(config)
         except Exception as error:  # a config is code: it may raise about anything
             parser.error(f'{config}: {error}')
     if studies and len(names) > 1:

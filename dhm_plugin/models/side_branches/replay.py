@@ -85,10 +85,9 @@ class Tape:
         if end is not None and not torch.compiler.is_compiling():
             # Other hooks of the module, such as Grad-CAM's, run before it ends.
             hooks = network.get_submodule(end)._forward_hooks
-            later = [*hooks][::-1]
-            own = [k for k in later if getattr(hooks[k], 'tape', None) is self]
-            if own and own[0] != later[0]:
-                hooks.move_to_end(own[0])
+            for key, hook in [*hooks.items()]:
+                if getattr(hook, 'tape', None) is self:
+                    hooks.move_to_end(key)
         self.end = end
         try:
             return network(inputs), False

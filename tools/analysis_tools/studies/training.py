@@ -141,7 +141,7 @@ class Training:
             if self.consistency > length:
                 raise ValueError(
                     f'{self.config}: trains for {length} iterations; measured every '
-                    f'{self.consistency}, the consistency would be never'
+                    f'{self.consistency}, the consistency would never be'
                 )
             # The seconds are of what is logged.
             logger = cfg.default_hooks.logger
@@ -149,12 +149,13 @@ class Training:
             logger.log_metric_by_epoch = False
         metrics = cfg.val_evaluator
         metrics = [metrics] if isinstance(metrics, dict) else list(metrics)
-        if MODELS.get(cfg.model.type) is None:
+        kind = MODELS.get(cfg.model.type)
+        if kind is None:
             raise ValueError(
                 f'{self.config}: model has type={cfg.model.type!r}, which is not '
                 'registered; see its spelling, and custom_imports'
             )
-        if issubclass(MODELS.get(cfg.model.type), DHMClassifier):
+        if issubclass(kind, DHMClassifier):
             described = issubclass(MODELS.get(cfg.model.head.type), MultiBranchClsHead)
             (cfg.model.neck if described else cfg.model).eval_branches = True
             metrics = [dict(type='Accuracy', topk=(1,)), dict(type='BranchAccuracy')]
