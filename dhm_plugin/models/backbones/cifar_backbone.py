@@ -38,10 +38,12 @@ class CIFARBackbone(BaseBackbone):
     ) -> None:
         super().__init__(list(init_cfg) if isinstance(init_cfg, tuple) else init_cfg)
         name = type(self).__name__
-        if not out_indices or not set(out_indices) <= set(range(self.num_stages)):
+        stages = range(self.num_stages)
+        listed = out_indices and isinstance(out_indices, Sequence)
+        if not listed or any(index not in stages for index in out_indices):
             raise ValueError(
-                f'{name}: out_indices={tuple(out_indices)}; there are stages 0 to '
-                f'{self.num_stages - 1}'
+                f'{name}: out_indices={out_indices!r}; it must be a list of stages, from '
+                f'0 to {self.num_stages - 1}'
             )
         if not -1 <= frozen_stages <= self.num_stages:
             raise ValueError(

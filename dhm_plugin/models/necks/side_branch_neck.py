@@ -74,10 +74,11 @@ class SideBranchNeck(BaseModule):
         init_cfg: dict | Sequence[dict] | None = INIT_CFG,
     ) -> None:
         super().__init__(list(init_cfg) if isinstance(init_cfg, tuple) else init_cfg)
-        if not branches:
+        if not branches or not isinstance(branches, (list, tuple)):
             raise ValueError(
-                'SideBranchNeck: branches is empty; give at least one side branch, or '
-                "use the neck of the plain network, dict(type='GlobalAveragePooling')"
+                f'SideBranchNeck: branches={branches!r}; it must be a list of one '
+                'or more side branches, a dict each; the neck of the plain network is '
+                "dict(type='GlobalAveragePooling')"
             )
         for i, branch in enumerate(branches):
             _check_branch(i, branch)

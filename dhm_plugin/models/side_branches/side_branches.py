@@ -75,11 +75,6 @@ class SideBranches(ModuleList):
                 f'run on the meta device ({error}); describe them in a SideBranchNeck'
             ) from error
         _check_head(network, feats)
-        if branches is not None and not branches:
-            raise ValueError(
-                'DHMClassifier: side_branches is empty; name at least one, leave it out, '
-                "or use the plain network, dict(type='ImageClassifier')"
-            )
         if branches is None:
             branches = [dict(fork=fork) for fork in default_forks(calls)]
             if not branches:
@@ -89,6 +84,12 @@ class SideBranches(ModuleList):
                     'forked; name the module, such as '
                     "side_branches=[dict(fork='layer2')]"
                 )
+        elif not branches or not isinstance(branches, (list, tuple)):
+            raise ValueError(
+                f'DHMClassifier: side_branches={branches!r}; it must be a list of one or '
+                "more dicts, such as [dict(fork='layer2')]; leave it out to have them "
+                "derived, or use the plain network, dict(type='ImageClassifier')"
+            )
         for i, branch in enumerate(branches):
             _check(f'DHMClassifier: side_branches[{i}]', branch, calls, network.backbone)
         forks = [branch['fork'] for branch in branches]

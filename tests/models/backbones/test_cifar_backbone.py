@@ -117,7 +117,8 @@ def test_convolutions_start_as_he_et_al_say(kind):
 @pytest.mark.parametrize(
     ('settings', 'message'),
     [
-        (dict(out_indices=(3,)), r'out_indices=\(3,\); there are stages 0 to 2'),
+        (dict(out_indices=(3,)), r'out_indices=\(3,\); it must be a list of stages'),
+        (dict(out_indices=2), 'out_indices=2; it must be a list of stages, from 0 to 2'),
         (dict(out_indices=()), r'out_indices=\(\)'),
         (dict(frozen_stages=4), 'frozen_stages=4; it must be from -1 to 3'),
         (dict(frozen_stages=-2), 'frozen_stages=-2; it must be from -1 to 3'),

@@ -80,7 +80,9 @@ class NoStage(nn.Module):
 @pytest.mark.parametrize(
     ('branches', 'message'),
     [
-        ([], 'branches is empty'),
+        ([], r'branches=\[\]; it must be a list of one'),
+        (2, 'branches=2; it must be a list of one'),
+        (dict(num_blocks=2), "branches={'num_blocks': 2}; it must be a list"),
         ([dict(stages=[])], r'branches\[0\] must be a dict with `stages`'),
         ([dict(stage=[stage(4, 8)])], "there is no 'stage'; did you mean 'stages'"),
         ([dict(stages=stage(4, 8))], r'branches\[0\] must be a dict with `stages`'),

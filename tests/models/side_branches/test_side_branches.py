@@ -88,9 +88,13 @@ def test_refuses_branches_in_another_order():
         MODELS.build(plain(side_branches=branches))
 
 
-def test_refuses_no_branches():
-    with pytest.raises(ValueError, match='side_branches is empty'):
-        MODELS.build(plain(side_branches=[]))
+@pytest.mark.parametrize('branches', [[], 2, 'layer2', dict(fork='layer2')])
+def test_refuses_what_is_no_list_of_branches(branches):
+    with pytest.raises(
+        ValueError, match='it must be a list of one or more dicts'
+    ) as info:
+        MODELS.build(plain(side_branches=branches))
+    assert f'side_branches={branches!r};' in str(info.value)
 
 
 @pytest.mark.parametrize(
