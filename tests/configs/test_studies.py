@@ -8,6 +8,7 @@ from scipy.stats import t
 from paths import ROOT
 from studies import results, tables
 from studies.choice import frozen
+from studies.comparison import differences, paired_difference
 from studies.final_rows import final_rows
 from studies.study import read_study
 
@@ -37,9 +38,8 @@ FINISHED = (
     'map/stage4_1500',
     'map/stage7',
     'map/stage7_regularised',
+    'map/stage6_4000_6000',
 )
-# Some of their final runs are done.
-BEGUN = ('map/stage6_4000_6000',)
 # Iterations between two measurements of the consistency; of the others there are none.
 CONSISTENCY = {'map/stage1': 100, 'map/stage6_4000_6000': 100}
 
@@ -54,9 +54,7 @@ def read(name):
 
 def test_no_study_is_forgotten():
     found = STUDIES.rglob('results.csv')
-    assert {*found} == {
-        STUDIES / name / 'results.csv' for name in (*NAMES, *FINISHED, *BEGUN)
-    }
+    assert {*found} == {STUDIES / name / 'results.csv' for name in (*NAMES, *FINISHED)}
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -92,16 +90,15 @@ def test_the_tuning_is_whole_and_its_choice_that_of_the_table(name):
     assert tables.tuning_table(study, rows) in (STUDIES / 'README.md').read_text()
 
 
-@pytest.mark.parametrize('name', [*FINISHED, *BEGUN])
+@pytest.mark.parametrize('name', FINISHED)
 def test_the_final_runs_are_whole_and_trained_as_was_chosen(name):
     consistency = CONSISTENCY.get(name, 0)
     study = read_study(STUDIES / f'{name}.py', STUDIES / name, consistency=consistency)
     finals = final_rows(study)
-    assert finals.finished == (name in FINISHED)
+    assert finals.finished
     assert results.read(study.folder / 'results.csv') == finals.rows
-    runs = results.by_run(finals.rows).keys()
-    assert len(runs) == len(finals.rows)
-    assert runs <= {(name, seed) for name in study.configs for seed in study.seeds}
+    runs = sorted((row['config'], int(row['seed'])) for row in finals.rows)
+    assert runs == sorted((name, seed) for name in study.configs for seed in study.seeds)
 
 
 @pytest.mark.parametrize('name', FINISHED)
@@ -204,11 +201,12 @@ def test_what_the_protocol_says_of_the_hours():
         new = [row for row in rows if row not in taken]
         hours.append(sum(float(row['seconds']) for row in new) / 3600)
         taken += rows
-    first, short, wrong, regularised = (f'{each:.1f}' for each in hours)
+    first, short, wrong, regularised, classes = (f'{each:.1f}' for each in hours)
     text = ' '.join((ROOT / 'docs/study.md').read_text().split())
     assert (
-        f'{first} hours for stage 1, {short} for `stage4_1500.py`, {wrong} for stage 7 '
-        f'and {regularised} for `stage7_regularised.py`'
+        f'{first} hours for stage 1, {short} for `stage4_1500.py`, {wrong} for stage 7, '
+        f'{regularised} for `stage7_regularised.py` and {classes} for '
+        '`stage6_4000_6000.py`'
     ) in text
 
 
@@ -260,3 +258,39 @@ def test_what_stage_7_regularised_says_of_p_values_and_means(claimed):
     for name in ('map/stage7', 'map/stage7_regularised'):
         means = {c: statistics.mean(found.values()) for c, found in finals(name).items()}
         assert max(means, key=means.get) == 'dhm'
+
+
+def test_what_the_map_says_of_gains_outside_of_an_interval():
+    bounds = []
+    for name in ('map/stage1', 'map/stage6_4000_6000'):
+        mains = finals(name)
+        mean, half, _ = paired_difference(mains['dhm'], mains['plain'])
+        bounds.append(f'one above {mean + half:.2f}')
+    assert (
+        f'{bounds[0]} is outside of the 95% interval, with 94 classes {bounds[1]};'
+        in said()
+    )
+
+
+def test_what_stage_6_says_of_consistency_and_gain():
+    rises, spans = [], []
+    for name in ('map/stage6_4000_6000', 'map/stage1'):
+        mains = finals(name)
+        gains = differences(mains['dhm'], mains['dsl'])
+        rows = results.read(STUDIES / name / 'results.csv')
+        found = {
+            measure: differences(
+                *(results.values(rows, c, measure) for c in ('dhm', 'dsl'))
+            )
+            for measure in results.measures(rows)
+            if measure.startswith(('cka_', 'cosine_ce_'))
+        }
+        assert len(found) == 7
+        means = {measure: statistics.mean(seeds) for measure, seeds in found.items()}
+        assert min(means.values()) > 0
+        cosines = [mean for measure, mean in means.items() if 'cosine' in measure]
+        rises.append(f'by {min(cosines):.2f} to {max(cosines):.2f}')
+        correlations = [statistics.correlation(gains, seeds) for seeds in found.values()]
+        spans.append(f'between {min(correlations):+.2f} and {max(correlations):+.2f}')
+    assert f'{rises[0]} here and {rises[1]} with' in said()
+    assert f'is {spans[0]} here, and {spans[1]} there' in said()
