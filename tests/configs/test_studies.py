@@ -3,12 +3,12 @@
 import statistics
 
 import pytest
-from scipy.stats import t
+from scipy.stats import pearsonr, t
 
 from paths import ROOT
 from studies import results, tables
 from studies.choice import frozen
-from studies.comparison import differences, paired_difference
+from studies.comparison import differences, holm, paired_difference
 from studies.final_rows import final_rows
 from studies.study import read_study
 
@@ -161,9 +161,9 @@ def said():
     return ' '.join((STUDIES / 'README.md').read_text().split())
 
 
-def finals(name, column='main'):
+def finals(name, column='main', file='results'):
     """A column of the final runs, by method and seed."""
-    rows = results.read(STUDIES / name / 'results.csv')
+    rows = results.read(STUDIES / name / f'{file}.csv')
     return {c: results.values(rows, c, column) for c in {row['config'] for row in rows}}
 
 
@@ -260,37 +260,94 @@ def test_what_stage_7_regularised_says_of_p_values_and_means(claimed):
         assert max(means, key=means.get) == 'dhm'
 
 
-def test_what_the_map_says_of_gains_outside_of_an_interval():
-    bounds = []
-    for name in ('map/stage1', 'map/stage6_4000_6000'):
-        mains = finals(name)
+def shown(ours, theirs, sign='+'):
+    """The difference of two methods' final runs, with its interval, as on the page."""
+    mean, half, _ = paired_difference(ours, theirs)
+    return f'{mean:{sign}.2f} ± {half:.2f}'
+
+
+def test_what_the_map_says_of_intervals_and_chance(stages):
+    ends, chance = [], []
+    for name in (name for name, (_, rows) in stages.items() if rows):
+        mains = finals(f'map/{name}')
         mean, half, _ = paired_difference(mains['dhm'], mains['plain'])
-        bounds.append(f'one above {mean + half:.2f}')
+        ends.append(f'{mean + half:+.2f}')
+        if name in ('stage1', 'stage6_4000_6000'):
+            longer = differences(mains['plain-as-dhm'], mains['plain'])
+            chance.append(statistics.stdev(longer))
+    assert f'end at {", ".join(ends[:-1])} and {ends[-1]}: smaller' in said()
+    assert f'differs by {min(chance):.1f} to {max(chance):.1f} points by' in said()
+
+
+def test_what_the_regularised_stage_says_of_plains_settings():
+    best, second = sorted(of_points('map/stage7_regularised')['plain'].values())[:-3:-1]
+    assert f'two best settings differ by {best - second:.3f} points' in said()
+
+
+def test_what_stage_6_says_of_settings_ensembles_and_calibration():
+    name = 'map/stage6_4000_6000'
+    means = of_points(name)
+    above = {point: dhm - means['plain'][point] for point, dhm in means['dhm'].items()}
+    ahead = {point for point in above if above[point] > 0}
+    assert ahead == {point for point in above if point.startswith('lr0.3_')}
+    low, high = sorted(above[point] for point in ahead)
+    assert f'DHM is {low:.2f} to {high:.2f} above plain at the largest rate' in said()
+
+    mains = finals(name)
+    wrong = 100 - statistics.mean(mains['plain'].values())
+    mean, half, _ = paired_difference(mains['dhm'], mains['plain'])
+    assert f'Plain has {wrong:.1f} % errors' in said()
+    share = 100 * (mean + half) / wrong
     assert (
-        f'{bounds[0]} is outside of the 95% interval, with 94 classes {bounds[1]};'
-        in said()
+        f'{mean + half:.2f} points, where the interval ends, are {share:.0f} %' in said()
     )
+    ensembles = finals(name, 'ensemble')['dsl']
+    plain, longer = (shown(ensembles, mains[c], '') for c in ('plain', 'plain-as-dhm'))
+    assert f'{plain} above plain and {longer} above `plain-as-dhm`' in said()
+
+    errors = finals(name, 'ece_main')
+    dhm, longer = (shown(errors[c], errors['plain']) for c in ('dhm', 'plain-as-dhm'))
+    assert f'(error {dhm}), those of `plain-as-dhm` less ({longer})' in said()
+    errors = finals(name, 'ece_main', 'temperature')
+    dhm, longer = (shown(errors[c], errors['plain']) for c in ('dhm', 'plain-as-dhm'))
+    assert f'DHM {dhm}, `plain-as-dhm` {longer}.' in said()
+
+
+def rises(name, kind):
+    """What DHM's consistency is above DSL's, by measure: a number a seed."""
+    rows = results.read(STUDIES / f'map/{name}/results.csv')
+    return {
+        measure: differences(*(results.values(rows, c, measure) for c in ('dhm', 'dsl')))
+        for measure in results.measures(rows)
+        if measure.startswith(kind)
+    }
+
+
+def span(found):
+    """The least and the largest mean, as the page says them."""
+    means = sorted(abs(statistics.mean(seeds)) for seeds in found.values())
+    return f'by {means[0]:.2f} to {means[-1]:.2f}'
 
 
 def test_what_stage_6_says_of_consistency_and_gain():
-    rises, spans = [], []
-    for name in ('map/stage6_4000_6000', 'map/stage1'):
-        mains = finals(name)
-        gains = differences(mains['dhm'], mains['dsl'])
-        rows = results.read(STUDIES / name / 'results.csv')
-        found = {
-            measure: differences(
-                *(results.values(rows, c, measure) for c in ('dhm', 'dsl'))
-            )
-            for measure in results.measures(rows)
-            if measure.startswith(('cka_', 'cosine_ce_'))
-        }
+    spans, correlations, p_values = [], [], []
+    for name in ('stage6_4000_6000', 'stage1'):
+        found = rises(name, ('cka_', 'cosine_ce_'))
         assert len(found) == 7
-        means = {measure: statistics.mean(seeds) for measure, seeds in found.items()}
-        assert min(means.values()) > 0
-        cosines = [mean for measure, mean in means.items() if 'cosine' in measure]
-        rises.append(f'by {min(cosines):.2f} to {max(cosines):.2f}')
-        correlations = [statistics.correlation(gains, seeds) for seeds in found.values()]
-        spans.append(f'between {min(correlations):+.2f} and {max(correlations):+.2f}')
-    assert f'{rises[0]} here and {rises[1]} with' in said()
-    assert f'is {spans[0]} here, and {spans[1]} there' in said()
+        assert min(statistics.mean(seeds) for seeds in found.values()) > 0
+        spans.append(span(rises(name, 'cosine_ce_')))
+        mains = finals(f'map/{name}')
+        gains = differences(mains['dhm'], mains['dsl'])
+        each = [pearsonr(gains, seeds) for seeds in found.values()]
+        p_values += [r.pvalue for r in each]
+        ends = [r.statistic for r in each]
+        correlations.append(f'between {min(ends):+.2f} and {max(ends):+.2f}')
+    assert f'{spans[0]} here and {spans[1]} with' in said()
+    assert f'is {correlations[0]} here, and {correlations[1]} there' in said()
+    told = t.ppf(0.975, 8) / (8 + t.ppf(0.975, 8) ** 2) ** 0.5
+    assert f'between -{told:.2f} and +{told:.2f} from 0' in said()
+    corrected = min(holm(p_values))
+    assert f'p = {min(p_values):.3f}, and {corrected:.3f} after Holm' in said()
+    whole = rises('stage6_4000_6000', 'cosine_stage')
+    assert max(statistics.mean(seeds) for seeds in whole.values()) < 0
+    assert f'are lower here, {span(whole)}' in said()

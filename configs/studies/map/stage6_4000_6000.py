@@ -1,4 +1,4 @@
-# The sixth stage of docs/study.md at stage 1's images and iterations: the classes differ.
+# The sixth stage of docs/study.md, with stage 1's number of images and iterations.
 _base_ = 'stage6.py'
 
 options = {'train_dataloader.sampler.images': 4000}
