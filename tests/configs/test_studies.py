@@ -208,6 +208,7 @@ def test_what_the_protocol_says_of_the_hours():
         f'{regularised} for `stage7_regularised.py` and {classes} for '
         '`stage6_4000_6000.py`'
     ) in text
+    assert f'finished files took {sum(hours):.1f} hours' in text
 
 
 def test_what_stage_1_says_of_calibration():
@@ -268,7 +269,9 @@ def shown(ours, theirs, sign='+'):
 
 def test_what_the_map_says_of_intervals_and_chance(stages):
     ends, chance = [], []
-    for name in (name for name, (_, rows) in stages.items() if rows):
+    for name, (_, rows) in stages.items():
+        if not rows:
+            continue
         mains = finals(f'map/{name}')
         mean, half, _ = paired_difference(mains['dhm'], mains['plain'])
         ends.append(f'{mean + half:+.2f}')
