@@ -70,6 +70,8 @@ def as_it_is(text, **style):
 
 # They only call what a stack has.
 ONE_STACK = [
+    'tests/configs/test_map.py',
+    'tests/configs/test_studies.py',
     'tests/docs',
     'tests/models/losses',
     'tests/test_archive.py',

@@ -148,7 +148,6 @@ def test_the_images_of_training_tuning_and_test_differ(fashion_mnist):
     assert found[2] == {(2, number) for number in range(10000)}
 
 
-@pytest.mark.one_stack
 @pytest.mark.parametrize('method', ['', 'dhm_', 'dhm-ramp_'])
 def test_it_trains(method, fashion_mnist, tmp_path):
     cfg = Config.fromfile(MAP / f'resnet8_{method}1xb64_fmnist.py')
