@@ -92,8 +92,8 @@ def check_plain(
         head (dict): Its head.
 
     Raises:
-        TypeError: If one of them is no config, the head computes a loss or predictions of
-            its own, or the backbone is a ``LoRAModel``.
+        TypeError: If one of them is no config, there is no head or it computes a loss or
+            predictions of its own, or the backbone is a ``LoRAModel``.
     """
     if is_of_type(head, MultiBranchClsHead):
         raise TypeError(
@@ -117,6 +117,11 @@ def check_plain(
             'DHMClassifier: the head is a DeiTClsHead, whose distilled network '
             'MMPretrain cannot train; take VisionTransformer with '
             'VisionTransformerClsHead'
+        )
+    if head is None:
+        raise TypeError(
+            "DHMClassifier: there is no head; give the plain network's, whose logits the "
+            'branches mimic'
         )
     kind = _type_of(head)
     own = [n for n in _OF_CLS_HEAD if getattr(kind, n, None) is not getattr(ClsHead, n)]

@@ -59,6 +59,12 @@ def test_a_misspelt_head_is_named():
         MODELS.build(dict(model, neck=neck, head=head))
 
 
+def test_a_network_without_a_head_is_told_so():
+    """Seen: `the head is a NoneType`, over MMPretrain's headless configs."""
+    with pytest.raises(TypeError, match='DHMClassifier: there is no head; give'):
+        MODELS.build(dict(type='DHMClassifier', backbone=BACKBONES['ResNet'], neck=POOL))
+
+
 @pytest.mark.parametrize(
     ('backbone', 'head', 'message'),
     [
