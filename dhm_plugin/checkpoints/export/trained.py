@@ -74,7 +74,9 @@ def load_trained(config: str | Path, checkpoint: str | Path) -> TrainedNetwork:
         model.switch_to_deploy()
     weights = {k: v for k, v in weights.items() if not k.startswith(SIDE_BRANCH_PREFIXES)}
     _check_weights(weights, model.state_dict(), checkpoint)
-    model.load_state_dict(weights)
+    # Nothing is missing, but a network may leave out of it what it computes itself, as
+    # MMPretrain's SwinTransformerV2 does.
+    model.load_state_dict(weights, strict=False)
     return TrainedNetwork(model.eval(), cfg, others.get('meta') or {}, shape)
 
 

@@ -221,6 +221,14 @@ def test_refuses_what_does_not_fit(small, trained, tmp_path):
     refuses(tmp_path, 'not this CIFARResNet', SMALL, small, 'timm')
 
 
+def test_refuses_a_width_that_the_format_has_not(tmp_path):
+    config = CONFIGS / 'studies/families/resnet18-w32_1xb64_fmnist.py'
+    model = MODELS.build(Config.fromfile(config).model)
+    torch.save(model.state_dict(), tmp_path / 'narrow.pth')
+    message = r'has other weights: 101 differ, the first: conv1.weight is \(32, 1, 7, 7'
+    refuses(tmp_path, message, config, tmp_path / 'narrow.pth', 'torchvision')
+
+
 def test_refuses_ema_without_ema(small, tmp_path):
     config = tmp_path / 'ema.py'
     weights, _ = read_state_dict(small)
@@ -379,3 +387,30 @@ def test_a_backbone_without_out_indices(tmp_path):
     torch.save(MODELS.build(model).state_dict(), checkpoint)
     compared, _ = export(config, checkpoint, tmp_path / 'out.pth', 'mmpretrain')
     assert compared == 4
+
+
+def test_a_network_that_computes_some_buffers_itself(tmp_path):
+    """Seen: `Missing key(s)`, of what SwinTransformerV2 does not load but saves."""
+    arch = dict(embed_dims=8, depths=[1, 1, 2, 1], num_heads=[1, 2, 4, 8])
+    arch['extra_norm_every_n_blocks'] = 0
+    model = dict(
+        type='DHMClassifier',
+        backbone=dict(type='SwinTransformerV2', arch=arch, img_size=64, window_size=2),
+        neck=dict(type='GlobalAveragePooling'),
+        head=dict(type='LinearClsHead', num_classes=5, in_channels=64),
+        mimicking_loss=dict(type='MimickingLoss'),
+    )
+    loader = dict(dataset=dict(pipeline=[dict(type='CenterCrop', crop_size=64)]))
+    config, checkpoint = tmp_path / 'swin_v2.py', tmp_path / 'swin_v2.pth'
+    Config(dict(model=model, test_dataloader=loader)).dump(config)
+    trained = MODELS.build(model).eval()
+    torch.save(trained.state_dict(), checkpoint)
+    out = tmp_path / 'plain.pth'
+    _, difference = export(config, checkpoint, out, 'mmpretrain')
+    assert difference == 0
+    del model['mimicking_loss']
+    stock = MODELS.build({**model, 'type': 'ImageClassifier'})
+    stock.load_state_dict(read_state_dict(out)[0], strict=False)
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(stock.eval()(images), trained(images))
