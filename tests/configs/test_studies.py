@@ -25,6 +25,7 @@ NAMES = (
 # Their choice is frozen.
 TUNED = (
     'map/stage1',
+    'map/stage3_1000_6000',
     'map/stage4_1500',
     'map/stage6_4000_6000',
     'map/stage7',
