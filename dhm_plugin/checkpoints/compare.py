@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 
 import torch
+from torch import nn
+
+from .files import CheckpointError
 
 
 def differing_weights(
@@ -26,3 +29,27 @@ def differing_weights(
         for key in {**right, **shapes}
         if shapes.get(key) != right.get(key)
     ]
+
+
+def load_all(
+    network: nn.Module, weights: Mapping[str, torch.Tensor], problem: str
+) -> None:
+    """Load weights that are exactly those of a network.
+
+    Args:
+        network (nn.Module): The network.
+        weights (Mapping[str, torch.Tensor]): Weights by key.
+        problem (str): What it means if they are not, for the error.
+
+    Raises:
+        CheckpointError: If one is missing, has another shape or is one too many.
+    """
+    differing = differing_weights(weights, network.state_dict())
+    if differing:
+        raise CheckpointError(
+            f'{problem}: {len(differing)} weights differ, the first: '
+            f'{"; ".join(differing[:3])}'
+        )
+    # Nothing is missing, but a network may leave out of it what it computes itself, as
+    # MMPretrain's SwinTransformerV2 does.
+    network.load_state_dict(weights, strict=False)

@@ -13,7 +13,7 @@ from .. import (
     save,
     written_at_once,
 )
-from ..compare import differing_weights
+from ..compare import load_all
 from ..meta import meta_of_weights
 from .to_mmpretrain import check_image_classifier, stock_network
 from .to_onnx import run_onnx, write_onnx
@@ -93,13 +93,7 @@ def _write_weights(
         content, network = resnet_weights(trained), resnet(trained, to)
     save(content, path)
     written, _ = read_state_dict(path)
-    differing = differing_weights(written, network.state_dict())
-    if differing:
-        raise CheckpointError(
-            f"{to}'s network has other weights: {len(differing)} differ, the first: "
-            f'{"; ".join(differing[:3])}'
-        )
-    network.load_state_dict(written, strict=False)  # as in load_trained
+    load_all(network, written, f"{to}'s network has other weights")
     return network.eval()
 
 

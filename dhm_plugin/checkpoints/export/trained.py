@@ -11,7 +11,7 @@ from torch import nn
 
 from ...models import DHMClassifier
 from .. import SIDE_BRANCH_PREFIXES, CheckpointError, read_state_dict
-from ..compare import differing_weights
+from ..compare import load_all
 from .config import load_config
 from .image_shape import image_shape, preprocessor_of
 
@@ -73,10 +73,8 @@ def load_trained(config: str | Path, checkpoint: str | Path) -> TrainedNetwork:
             )
         model.switch_to_deploy()
     weights = {k: v for k, v in weights.items() if not k.startswith(SIDE_BRANCH_PREFIXES)}
-    _check_weights(weights, model.state_dict(), checkpoint)
-    # Nothing is missing, but a network may leave out of it what it computes itself, as
-    # MMPretrain's SwinTransformerV2 does.
-    model.load_state_dict(weights, strict=False)
+    _check_classes(weights, model.state_dict(), checkpoint)
+    load_all(model, weights, f'{checkpoint}: is of another network than the config')
     return TrainedNetwork(model.eval(), cfg, others.get('meta') or {}, shape)
 
 
@@ -95,7 +93,7 @@ def _check_ema(cfg: Config, others: dict, checkpoint: str | Path) -> None:
         )
 
 
-def _check_weights(weights: dict, expected: dict, checkpoint: str | Path) -> None:
+def _check_classes(weights: dict, expected: dict, checkpoint: str | Path) -> None:
     # The last matrix of the head, whatever the head calls it.
     matrices = [k for k, x in expected.items() if k.startswith('head.') and x.ndim == 2]
     for key in matrices[-1:]:
@@ -104,9 +102,3 @@ def _check_weights(weights: dict, expected: dict, checkpoint: str | Path) -> Non
                 f'{checkpoint}: has {len(weights[key])} classes, but the config has '
                 f'{len(expected[key])}; set model.head.num_classes={len(weights[key])}'
             )
-    differing = differing_weights(weights, expected)
-    if differing:
-        raise CheckpointError(
-            f'{checkpoint}: is of another network than the config: {len(differing)} '
-            f'weights differ, the first: {"; ".join(differing[:3])}'
-        )

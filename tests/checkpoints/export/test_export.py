@@ -225,7 +225,9 @@ def test_refuses_a_width_that_the_format_has_not(tmp_path):
     config = CONFIGS / 'studies/families/resnet18-w32_1xb64_fmnist.py'
     model = MODELS.build(Config.fromfile(config).model)
     torch.save(model.state_dict(), tmp_path / 'narrow.pth')
-    message = r'has other weights: 101 differ, the first: conv1.weight is \(32, 1, 7, 7'
+    message = (
+        r'has other weights: 101 weights differ, the first: conv1.weight is \(32, 1, 7, 7'
+    )
     refuses(tmp_path, message, config, tmp_path / 'narrow.pth', 'torchvision')
 
 
