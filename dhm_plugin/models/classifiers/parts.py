@@ -52,9 +52,10 @@ def build_described(
         tuple: The three.
 
     Raises:
-        TypeError: If the head is of another type.
+        TypeError: If there is no head, or it is of another type.
         ValueError: If the branches do not fit the backbone.
     """
+    _check_there_is(head, 'a MultiBranchClsHead')
     if not is_of_type(head, MultiBranchClsHead):
         raise TypeError(
             f'DHMClassifier: the head is a {_name_of(head)}, beside a SideBranchNeck; it '
@@ -118,11 +119,7 @@ def check_plain(
             'MMPretrain cannot train; take VisionTransformer with '
             'VisionTransformerClsHead'
         )
-    if head is None:
-        raise TypeError(
-            "DHMClassifier: there is no head; give the plain network's, whose logits the "
-            'branches mimic'
-        )
+    _check_there_is(head, "the plain network's")
     kind = _type_of(head)
     own = [n for n in _OF_CLS_HEAD if getattr(kind, n, None) is not getattr(ClsHead, n)]
     # Of a type that is not registered the registry tells.
@@ -133,6 +130,15 @@ def check_plain(
             f"{', '.join(own)} of MMPretrain's ClsHead; take one that has, such as "
             'LinearClsHead, StackedLinearClsHead or VisionTransformerClsHead; a loss of '
             'your own can be their loss'
+        )
+
+
+def _check_there_is(head: Any, right: str) -> None:
+    """Check that there is a head; `right` says which would be."""
+    if head is None:
+        raise TypeError(
+            f'DHMClassifier: there is no head; give {right}, whose logits the branches '
+            'mimic'
         )
 
 

@@ -59,10 +59,20 @@ def test_a_misspelt_head_is_named():
         MODELS.build(dict(model, neck=neck, head=head))
 
 
-def test_a_network_without_a_head_is_told_so():
+@pytest.mark.parametrize(
+    ('neck', 'right'),
+    [
+        (POOL, "the plain network's"),
+        (
+            dict(type='SideBranchNeck', branches=[dict(num_blocks=1)]),
+            'a MultiBranchClsHead',
+        ),
+    ],
+)
+def test_a_network_without_a_head_is_told_so(neck, right):
     """Seen: `the head is a NoneType`, over MMPretrain's headless configs."""
-    with pytest.raises(TypeError, match='DHMClassifier: there is no head; give'):
-        MODELS.build(dict(type='DHMClassifier', backbone=BACKBONES['ResNet'], neck=POOL))
+    with pytest.raises(TypeError, match=f'DHMClassifier: there is no head; give {right}'):
+        MODELS.build(dict(type='DHMClassifier', backbone=BACKBONES['ResNet'], neck=neck))
 
 
 @pytest.mark.parametrize(
