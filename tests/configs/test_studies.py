@@ -41,12 +41,10 @@ FINISHED = (
     'map/stage7',
     'map/stage7_regularised',
     'map/stage6_4000_6000',
+    'map/stage3_1000_6000',
 )
-# Some of their final runs are done.
-BEGUN = ('map/stage3_1000_6000',)
 # They are left of what docs/study.md says that two cores can do.
 NEXT = (
-    'map/stage3_1000_6000',
     'map/stage3_50000_6000',
     'map/stage9_cheaper',
     'map/stage9_better',
@@ -69,9 +67,7 @@ def read(name):
 
 def test_no_study_is_forgotten():
     found = STUDIES.rglob('results.csv')
-    assert {*found} == {
-        STUDIES / name / 'results.csv' for name in (*NAMES, *FINISHED, *BEGUN)
-    }
+    assert {*found} == {STUDIES / name / 'results.csv' for name in (*NAMES, *FINISHED)}
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -107,16 +103,15 @@ def test_the_tuning_is_whole_and_its_choice_that_of_the_table(name):
     assert tables.tuning_table(study, rows) in (STUDIES / 'README.md').read_text()
 
 
-@pytest.mark.parametrize('name', [*FINISHED, *BEGUN])
+@pytest.mark.parametrize('name', FINISHED)
 def test_the_final_runs_are_whole_and_trained_as_was_chosen(name):
     consistency = CONSISTENCY.get(name, 0)
     study = read_study(STUDIES / f'{name}.py', STUDIES / name, consistency=consistency)
     finals = final_rows(study)
-    assert finals.finished == (name in FINISHED)
+    assert finals.finished
     assert results.read(study.folder / 'results.csv') == finals.rows
-    runs = results.by_run(finals.rows).keys()
-    assert len(runs) == len(finals.rows)
-    assert runs <= {(name, seed) for name in study.configs for seed in study.seeds}
+    runs = sorted((row['config'], int(row['seed'])) for row in finals.rows)
+    assert runs == sorted((name, seed) for name in study.configs for seed in study.seeds)
 
 
 @pytest.mark.parametrize('name', FINISHED)
@@ -219,13 +214,13 @@ def test_what_the_protocol_says_of_the_hours():
         new = [row for row in rows if row not in taken]
         hours.append(sum(float(row['seconds']) for row in new) / 3600)
         taken += rows
-    first, short, wrong, regularised, classes = (f'{each:.1f}' for each in hours)
+    first, short, wrong, regularised, classes, few = (f'{each:.1f}' for each in hours)
     page = (ROOT / 'docs/study.md').read_text()
     text = ' '.join(page.split())
     assert (
         f'{first} hours for stage 1, {short} for `stage4_1500.py`, {wrong} for stage 7, '
-        f'{regularised} for `stage7_regularised.py` and {classes} for '
-        '`stage6_4000_6000.py`'
+        f'{regularised} for `stage7_regularised.py`, {classes} for '
+        f'`stage6_4000_6000.py` and {few} for `stage3_1000_6000.py`'
     ) in text
 
     lines = re.findall(r'\| `(\w+)\.py` \|.*\| ([0-9.]+) \|\n', page)
@@ -305,7 +300,7 @@ def test_what_the_map_says_of_intervals_and_chance(stages):
         mains = finals(f'map/{name}')
         mean, half, _ = paired_difference(mains['dhm'], mains['plain'])
         ends.append(f'{mean + half:+.2f}')
-        if name in ('stage1', 'stage6_4000_6000'):
+        if name in ('stage1', 'stage3_1000_6000', 'stage6_4000_6000'):
             longer = differences(mains['plain-as-dhm'], mains['plain'])
             chance.append(statistics.stdev(longer))
     assert f'end at {", ".join(ends[:-1])} and {ends[-1]}: smaller' in said()
@@ -384,3 +379,53 @@ def test_what_stage_6_says_of_consistency_and_gain():
     whole = rises('stage6_4000_6000', 'cosine_stage')
     assert max(statistics.mean(seeds) for seeds in whole.values()) < 0
     assert f'are lower here, {span(whole)}' in said()
+
+
+def test_what_stage_3_says_of_differences_and_calibration(claimed):
+    stage = 'stage3_1000_6000'
+    name = f'map/{stage}'
+    mains = finals(name)
+    dhm, dsl, plain, longer = (mains[c] for c in ('dhm', 'dsl', 'plain', 'plain-as-dhm'))
+    above = sum(each > 0 for each in differences(dhm, plain))
+    assert above == 5
+    assert f'plain trained longer has {shown(plain, longer, "")} less' in said()
+    assert f'and DHM {shown(plain, dhm, "")}. DHM' in said()
+    assert f"above DSL's by {shown(dhm, dsl, '')}, and above" in said()
+    assert f'at equal computing by {shown(dhm, longer, "")}; neither' in said()
+    assert f'lower the main branch here, by {shown(plain, dsl, "")}, and' in said()
+    assert f'does not help, {shown(longer, plain)} (' in said()
+    means = {c: statistics.mean(found.values()) for c, found in mains.items()}
+    assert max(means, key=means.get) == 'plain'
+
+    of_all = tables.corrected_p_values(claimed)
+    own = tables.corrected_p_values({stage: claimed[stage]})
+    rivals = [('dhm', each) for each in ('dsl', 'plain-as-dhm')]
+    (each,) = {f'{own[stage, rival]:.2f}' for rival in rivals}
+    both = ' and '.join(f'{of_all[stage, rival]:.2f}' for rival in rivals)
+    assert f'p = {each} each over the three claims of this setting, and {both}' in said()
+    tuned = {c: max(of_points(name)[c].values()) for c in ('dhm', 'plain')}
+    assert f'by {tuned["dhm"] - tuned["plain"]:.2f}, the test images do not' in said()
+    ensembles = {c: finals(name, 'ensemble')[c] for c in ('dsl', 'dhm')}
+    best = max(ensembles, key=lambda c: statistics.mean(ensembles[c].values()))
+    assert (
+        f"DSL's ensemble has the best mean, {shown(ensembles['dsl'], plain, '')}"
+        in said()
+    )
+    assert best == 'dsl'
+
+    nlls, errors = (finals(name, f'{each}_main') for each in ('nll', 'ece'))
+    mean, half, _ = paired_difference(nlls['plain'], nlls['dhm'])
+    assert f'by {mean:.3f} ± {half:.3f} nats' in said()
+    assert f'smaller, by {shown(errors["plain"], errors["dhm"], "")}. On' in said()
+    points = {each: of_points(name, f'{each}_main') for each in ('nll', 'ece')}
+    below = {c: between(each['plain'], each['dhm']) for c, each in points.items()}
+    assert min(below['nll']) > 0
+    spread = f'{min(below["ece"]):.2f} to {max(below["ece"]):.2f}'
+    assert f'are so at all six settings, the error by {spread}' in said()
+    found = finals(name, 'temperature', 'temperature')
+    means = [statistics.mean(seeds.values()) for seeds in found.values()]
+    assert f'are {min(means):.2f} to {max(means):.2f} in the mean. With' in said()
+    nlls, errors = (finals(name, f'{c}_main', 'temperature') for c in ('nll', 'ece'))
+    assert f'any more ({shown(errors["dhm"], errors["plain"])})' in said()
+    mean, half, _ = paired_difference(nlls['plain'], nlls['dhm'])
+    assert f'of the likelihood {mean:.3f} ± {half:.3f} is left' in said()
