@@ -56,7 +56,9 @@ def test_the_inferencer_takes_them(images):
     assert sum(a == b for a, b in zip(classes, labels)) >= 18
 
 
-@pytest.mark.parametrize('to', ['mmpretrain', 'onnx'])
+@pytest.mark.parametrize(
+    'to', ['mmpretrain', pytest.param('onnx', marks=pytest.mark.one_stack)]
+)
 def test_they_are_exported(to, tmp_path):
     out = tmp_path / ('out.onnx' if to == 'onnx' else 'out.safetensors')
     export(f'{DHM}.py', f'{DHM}.safetensors', out, to)

@@ -115,6 +115,7 @@ def test_bottlenecks(build, tmp_path):
         export(config, tmp_path / 'src.pth', tmp_path / f'{to}.pth', to)
 
 
+@pytest.mark.one_stack
 def test_onnx(trained, tmp_path):
     path, logits, images = trained
     out = tmp_path / 'out' / 'resnet18.onnx'

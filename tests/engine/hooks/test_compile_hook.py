@@ -21,7 +21,9 @@ def _nothing_compiled_yet():
 # PyTorch's own backends without a compiler run what was traced: they show that all of it
 # can be traced, once.
 @pytest.mark.no_cover  # what a trace runs is slow to follow
-@pytest.mark.parametrize('method', ['plain', 'dhm'])
+@pytest.mark.parametrize(
+    'method', [pytest.param('plain', marks=pytest.mark.one_stack), 'dhm']
+)
 def test_compiles_once_and_trains_alike(method, train, history):
     options = {'train_cfg.max_epochs': 2, 'param_scheduler': []}
     reference = train('reference', method, **options)

@@ -65,22 +65,31 @@ def ending():
     os._exit(1)
 
 
-def test_sees_the_peak():
-    taken = memory.measure(in_another_process, repeats=3)
-    assert len(taken.peaks) == 3
+def one_after_the_other():
+    runs = [in_another_process()] * 3 + [fragmenting()] * 11 + [growing()] * 11
+    return lambda: runs.pop(0)()
+
+
+@pytest.fixture(scope='module')
+def peaks():
+    """Of one process, for it takes long to begin."""
+    return memory.measure(one_after_the_other, repeats=25).peaks
+
+
+def test_sees_the_peak(peaks):
+    taken = memory.Memory(peaks[:3])
     assert taken.peak == pytest.approx(64, abs=8)
     assert taken.growth == pytest.approx(0, abs=2)
 
 
-def test_sees_growth():
-    taken = memory.measure(growing, repeats=11)
+def test_does_not_count_what_is_free(peaks):
+    assert memory.Memory(peaks[3:14]).growth == pytest.approx(0, abs=2)
+
+
+def test_sees_growth(peaks):
+    taken = memory.Memory(peaks[14:])
     assert taken.peak == pytest.approx(11 * 8, abs=8)
     assert taken.growth == pytest.approx(5 * 8, abs=2)
-
-
-def test_does_not_count_what_is_free():
-    taken = memory.measure(fragmenting, repeats=11)
-    assert taken.growth == pytest.approx(0, abs=2)
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='Linux ends it')
