@@ -5,18 +5,15 @@ But for what a registry takes in the place of another, as ``LoadImageFromFile``.
 
 import functools
 import os
-import pickle
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlparse
 
-import numpy as np
 import torch
 from mmengine.hooks import Hook
 from mmengine.infer import infer
-from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner import runner as mmengine_runner
@@ -25,6 +22,7 @@ from modelindex.models.Model import Model
 from torch.utils.data import DataLoader, Sampler
 
 from .archive import verify_archive
+from .safe_unpickling import safe_globals
 
 # PyTorch's own, for and against weights_only.
 _SWITCHES = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
@@ -36,7 +34,8 @@ def load_checkpoints_safely() -> None:
 
     - mmengine 0.10.7 calls ``torch.load`` as it is. From torch 2.6 on that refuses the
       log histories in MMEngine's own checkpoints, so that it can neither resume nor
-      test. The few types that they are made of are declared safe.
+      test. The few types that they are made of are declared safe, with stand-ins for
+      NumPy's.
     - onedl-mmengine 0.10.12 loads with ``weights_only=False`` whatever
       ``weights_only=True`` refuses, mmengine's main branch whatever there is, and so run
       the code of a hostile file. While one of their loaders runs, PyTorch's own switch
@@ -47,32 +46,7 @@ def load_checkpoints_safely() -> None:
       ``cfg``. They do not get them: a config's values alone, such as a ``type``, make
       MMEngine import and call what they name.
     """
-    numpy_core = np._core if hasattr(np, '_core') else np.core
-    multiarray = numpy_core.multiarray
-    # NumPy 2 renamed the module; checkpoints of either are read with either.
-    reconstructors = [
-        (function, f'numpy.{core}.multiarray.{name}')
-        for name, function in (
-            ('_reconstruct', functools.partial(_empty_array, multiarray._reconstruct)),
-            ('scalar', multiarray.scalar),
-        )
-        for core in ('core', '_core')
-    ]
-    numbers = {type(np.dtype(code)) for code in np.typecodes['AllFloat']}
-    numbers |= {type(np.dtype(code)) for code in '?' + np.typecodes['AllInteger']}
-    torch.serialization.add_safe_globals(
-        [
-            HistoryBuffer,
-            (_history_buffer_method, 'builtins.getattr'),
-            # As a type of what is built, under a name that no pickle can hold: called,
-            # it makes objects of any memory.
-            (np.ndarray, 'numpy\n.ndarray'),
-            (_refuse_call, 'numpy.ndarray'),
-            np.dtype,
-            *reconstructors,
-            *numbers,
-        ]
-    )
+    torch.serialization.add_safe_globals(safe_globals())
     if hasattr(mmengine_checkpoint, '_safe_torch_load'):
         # It takes the types that it shares with ours from PyTorch's list when it is done.
         mmengine_checkpoint._safe_torch_load = functools.partial(
@@ -237,27 +211,6 @@ def _weights_only() -> Iterator[None]:
                 os.environ.pop(key, None)
                 if value is not None:
                     os.environ[key] = value
-
-
-def _refuse_call(*args: object) -> None:
-    """Stand in for ``numpy.ndarray`` when a checkpoint is loaded."""
-    raise pickle.UnpicklingError('a checkpoint must not call numpy.ndarray')
-
-
-def _empty_array(reconstruct: Callable, kind: object, *args: object) -> np.ndarray:
-    """Begin an array, whatever stands in for its type."""
-    return reconstruct(np.ndarray, *args)
-
-
-def _history_buffer_method(owner: type, name: str) -> Callable:
-    """Stand in for ``getattr`` when a checkpoint is loaded.
-
-    A log history refers to its methods (min, max, current, mean) through ``getattr``,
-    which on anything else would be a way out of ``weights_only``.
-    """
-    if owner is not HistoryBuffer or name.startswith('_'):
-        raise pickle.UnpicklingError(f'a checkpoint must not read {name} of {owner}')
-    return getattr(owner, name)
 
 
 def _drop_texts(checkpoint: Any, key: str) -> None:
