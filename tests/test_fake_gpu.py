@@ -1,4 +1,4 @@
-"""What can be known of a GPU without one: no tensor is on the wrong device, none fetched.
+"""What can be known of a GPU without one: no tensor on the wrong device, nothing waits.
 
 Nothing here computes, and no GPU is used: of a fake tensor PyTorch knows shape, type and
 device alone. An operation on tensors of two devices is an error, and so is every look at
@@ -21,6 +21,7 @@ from dhm_plugin import (
     CropFlipPreprocessor,
     DeferredRuntimeInfoHook,
     FiniteCheckHook,
+    InMemoryDataset,
     MimickingLoss,
 )
 from dhm_plugin.checkpoints.official import build_without_weights
@@ -46,23 +47,37 @@ CONFIGS = [
 ]
 SMALL = 'resnet20_dhm_1xb64_digits'
 FETCH = torch.ops.aten._local_scalar_dense.default
+PIN = torch.ops.aten._pin_memory.default
 
 
 class NothingFetched(TorchDispatchMode):
-    """Refuse copies from the GPU to the host; fake tensors would allow them.
+    """Refuse copies from the GPU to the host, and those to it that wait.
 
-    A look at a value of the host, which costs nothing, gives 0 where it is not known.
+    Fake tensors would allow both. A look at a value of the host, which costs nothing,
+    gives 0 where it is not known. Pinned memory is taken from ``pinned``.
     """
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
         if func is FETCH and not args[0].is_cuda and args[0].constant is None:
             return 0
-        out = func(*args, **(kwargs or {}))
+        if func is PIN:
+            return pinned(args[0])
+        out = func(*args, **kwargs)
         copies = func.overloadpacket.__name__ in ('_to_copy', 'copy_')
         source = args[1] if copies and len(args) > 1 else args[0] if copies else None
-        if isinstance(source, torch.Tensor) and source.is_cuda and not out.is_cuda:
-            raise RuntimeError(f'{func}: fetched to the host')
+        if isinstance(source, torch.Tensor) and source.is_cuda != out.is_cuda:
+            if source.is_cuda:
+                raise RuntimeError(f'{func}: fetched to the host')
+            if not (kwargs.get('non_blocking') and hasattr(source, 'in_pinned_memory')):
+                raise RuntimeError(f'{func}: the host waits for the copy')
         return out
+
+
+def pinned(tensor):
+    tensor = tensor.clone()
+    tensor.in_pinned_memory = True
+    return tensor
 
 
 class Fetched(TorchDispatchMode):
@@ -214,13 +229,29 @@ NORMALIZED = dict(mean=[1.0, 2.0, 3.0], std=[4.0, 5.0, 6.0], to_rgb=True)
 @pytest.mark.parametrize('options', [NORMALIZED, {}])
 def test_batch_preprocessor(options, training, gpu):
     preprocessor = moved(BatchPreprocessor(**options)).to('cuda')
-    images = [torch.zeros(3, 32, 32, dtype=torch.uint8) for _ in range(4)]
-    samples = [DataSample().set_gt_label(0) for _ in images]
-    with NothingFetched():
-        for inputs in (images, torch.stack(images)):
+    images = torch.zeros(4, 3, 32, 32, dtype=torch.uint8)
+    for inputs in ([pinned(image) for image in images], pinned(images)):
+        samples = [DataSample().set_gt_label(0) for _ in images]
+        samples[0].set_gt_label([1, 2])
+        samples = [sample.set_gt_score(torch.ones(10)) for sample in samples]
+        with NothingFetched():
             out = preprocessor(dict(inputs=inputs, data_samples=samples), training)
-            assert out['inputs'].is_cuda
-            assert out['data_samples'][0].gt_label.is_cuda
+        assert out['inputs'].is_cuda
+        labels = [sample.gt_label for sample in out['data_samples']]
+        assert all(label.is_cuda for label in labels)
+        assert [len(label) for label in labels] == [2, 1, 1, 1]
+        assert all(sample.gt_score.is_cuda for sample in out['data_samples'])
+
+
+def test_a_batch_of_a_data_set_on_the_gpu(gpu):
+    with _disable_current_modes():
+        digits = InMemoryDataset(dict(type='Digits', split='train'))
+    digits.images = torch.zeros(9, 8, 8, 1, dtype=torch.uint8, device='cuda')
+    digits.labels = torch.zeros(9, dtype=torch.int64, device='cuda')
+    with NothingFetched():
+        (batch,) = digits.__getitems__([3, 1, 2])
+    assert batch['inputs'].is_cuda
+    assert batch['data_samples'].gt_label.shape == (3,)
 
 
 @pytest.fixture

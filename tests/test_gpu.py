@@ -4,6 +4,7 @@ the CPU there, so that it does not go stale."""
 import json
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from mmpretrain.structures import DataSample
 from benchmarks.step import REFERENCE, Step, switches
 from benchmarks.synthetic import write_jpegs
 from dhm_plugin import (
+    BatchPreprocessor,
     BFloat16OptimWrapper,
     BranchAccuracy,
     CropFlipPreprocessor,
@@ -27,6 +29,16 @@ from paths import ROOT
 
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 needs_gpu = pytest.mark.skipif(DEVICE == 'cpu', reason='there is no GPU')
+
+
+@contextmanager
+def nothing_waits():
+    """Let each wait for the GPU be an error."""
+    torch.cuda.set_sync_debug_mode('error')
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode('default')
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
@@ -128,15 +140,23 @@ def test_small_images_stay_on_the_gpu():
     digits = InMemoryDataset(dict(type='Digits', split='train'))
     assert digits.images.is_cuda
     preprocessor = CropFlipPreprocessor(crop_size=8, padding=1).cuda()
-    (batch,) = digits.__getitems__(list(range(64)))
-    data = dict(inputs=[batch['inputs']], data_samples=[batch['data_samples']])
-    torch.cuda.set_sync_debug_mode('error')
-    try:
+    with nothing_waits():
+        (batch,) = digits.__getitems__(list(range(64)))
+        data = dict(inputs=[batch['inputs']], data_samples=[batch['data_samples']])
         batch = preprocessor(data, training=True)
-    finally:
-        torch.cuda.set_sync_debug_mode('default')
     assert batch['inputs'].is_cuda
     assert batch['data_samples'][0].gt_label.is_cuda
+
+
+@needs_gpu
+def test_no_copy_of_a_batch_waits():
+    preprocessor = BatchPreprocessor(mean=[1.0, 2.0, 3.0], std=[1.0] * 3).cuda()
+    images = torch.zeros(8, 3, 32, 32, dtype=torch.uint8).pin_memory()
+    samples = [DataSample().set_gt_label(i) for i in range(8)]
+    with nothing_waits():
+        batch = preprocessor(dict(inputs=images, data_samples=samples), training=True)
+    assert batch['inputs'].is_cuda
+    assert [int(sample.gt_label) for sample in batch['data_samples']] == list(range(8))
 
 
 @needs_gpu
@@ -162,8 +182,5 @@ def test_a_step_waits_for_nothing():
     step = Step(cfg, 64, *switches()['together'])
     assert isinstance(step.wrapper, BFloat16OptimWrapper)
     step()
-    torch.cuda.set_sync_debug_mode('error')
-    try:
+    with nothing_waits():
         step()
-    finally:
-        torch.cuda.set_sync_debug_mode('default')

@@ -12,6 +12,7 @@ from mmpretrain.structures import DataSample
 from torch.utils.data import get_worker_info
 
 from ..checked_arguments import checked_arguments
+from ..to_device import to_device
 
 # Images and network share the GPU: the images get a quarter of what is free.
 _SHARE = 4
@@ -125,7 +126,7 @@ class InMemoryDataset:
             )
         if self.pipeline.transforms:
             return [self[i] for i in indices]
-        index = torch.as_tensor(indices, device=self.images.device)
+        index = to_device(torch.tensor(indices), self.images.device)
         labels = DataSample().set_gt_label(self.labels[index])
         return [dict(inputs=self.images[index], data_samples=labels)]
 
