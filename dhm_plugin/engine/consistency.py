@@ -8,6 +8,7 @@ from torch import nn
 
 from ..models import DHMClassifier, MimickingLoss, target_of
 from ..models.side_branches.calls import tensors_of
+from ..models.side_branches.meta import without_checkpointing
 from ..models.stages.checkpointing import StatisticsKept
 
 # Of each parameter of the backbone; None where a branch does not reach it.
@@ -35,6 +36,7 @@ def measure(
     with (
         torch.random.fork_rng(devices),
         StatisticsKept(network),
+        without_checkpointing(network),
         torch.autocast(inputs.device.type, enabled=False),
         # A compiled backbone is one function of all of its parameters: no stages in it.
         torch.compiler.set_stance('force_eager'),

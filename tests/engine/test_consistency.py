@@ -7,9 +7,10 @@ import torch
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
+from benchmarks.methods import build as build_model
 from dhm_plugin import CompileHook
 from dhm_plugin.engine.consistency import cka, measure
-from families import config_of
+from families import config_of, plain_config_of
 
 DIGITS = {
     'dsl': 'dsl/resnet20_dsl_1xb64_digits.py',
@@ -144,6 +145,33 @@ def test_a_measurement_leaves_nothing_behind(method, build, batch):
     assert torch.equal(torch.get_rng_state(), state)
     assert [{**module._forward_hooks} for module in model.modules()] == hooks
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize('method', DIGITS)
+def test_checkpointing_changes_no_number(method, build, batch):
+    options = DERIVED if method == 'derived' else {}
+    measured = []
+    for with_cp in (False, True):
+        model = build(DIGITS[method], **options, **{'model.backbone.with_cp': with_cp})
+        measured.append(measure(model.double().train(), **batch))
+    assert measured[1] == measured[0]
+
+
+@pytest.mark.parametrize('method', ['derived', 'described'])
+def test_with_checkpointing_of_mmpretrain(method):
+    """With PyTorch's reentrant ones, which refuse the gradients of some weights."""
+    cfg = plain_config_of('ResNet').model
+    cfg.backbone.with_cp = True
+    cfg.type, losses = 'DHMClassifier', dict(mimicking_loss=dict(type='MimickingLoss'))
+    if method == 'derived':
+        cfg.update(losses)
+    else:
+        cfg.neck = dict(type='SideBranchNeck', branches=[dict(num_blocks=1)])
+        cfg.head = dict(cfg.head, type='MultiBranchClsHead', **losses)
+    model = build_model(cfg).train()
+    samples = [DataSample().set_gt_label(i) for i in range(4)]
+    assert measure(model, torch.randn(4, 3, 64, 64), samples)
+    assert any(getattr(module, 'with_cp', False) for module in model.modules())
 
 
 def test_mixed_precision_does_not_reach_it(build, batch):

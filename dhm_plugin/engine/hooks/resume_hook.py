@@ -27,8 +27,9 @@ class ResumeHook(Hook):
     - A checkpoint says how many batches of its epoch were done, on how many processes and
       of how many images, and holds the gradients of an accumulation that was not
       complete.
-    - Another seed, number of processes or batch size is said in one warning; the training
-      then goes on, with what the config says.
+    - Another seed, number of processes, batch size or ``accumulative_counts`` is said in
+      one warning; the training then goes on, with what the config says. Incomplete
+      gradients of other batches or counts are not taken.
 
     It runs in every training; a config need not name it.
     """
@@ -45,7 +46,7 @@ class ResumeHook(Hook):
         """Compare with the training that saved it, and take what is left of it."""
         if not runner._resume:
             return
-        self._gradients = checkpoint.pop('gradients', {})
+        gradients = checkpoint.pop('gradients', {})
         meta = checkpoint.get('meta', {})
         now = {'seed': runner._randomness_cfg.get('seed'), **_plan(runner)}
         differing = {
@@ -63,8 +64,12 @@ class ResumeHook(Hook):
             meta['seed'] = now['seed']
         loop = runner.train_loop
         # Of another batch size, the batches of an epoch are other ones: it begins anew.
-        if isinstance(loop, ResumableEpochLoop) and differing.keys() <= {'seed'}:
+        same_batches = not differing.keys() & {'processes', 'batch_size'}
+        if isinstance(loop, ResumableEpochLoop) and same_batches:
             loop.batches_done = meta.get('batches_of_epoch', 0)
+        # Each is a part of the sum, by the number of iterations that it was to have.
+        same_parts = same_batches and 'accumulative_counts' not in differing
+        self._gradients = gradients if same_parts else {}
 
     def before_train(self, runner: Runner) -> None:
         """Seed, and put the gradients of an incomplete accumulation back."""
@@ -166,10 +171,14 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _plan(runner: Runner) -> dict[str, int | None]:
+def _plan(runner: Runner) -> dict[str, int | list[int] | None]:
     """Give what must stay, under the words of the warning."""
-    size = batch_size_of(runner.train_dataloader)
-    return dict(processes=dist.get_world_size(), batch_size=size)
+    counts = [getattr(x, '_accumulative_counts', 1) for x in optim_wrappers(runner)]
+    return dict(
+        processes=dist.get_world_size(),
+        batch_size=batch_size_of(runner.train_dataloader),
+        accumulative_counts=counts if len(counts) > 1 else counts[0],
+    )
 
 
 def _accumulates(runner: Runner) -> bool:

@@ -1,5 +1,7 @@
 """Runs a network on the meta device, which computes shapes alone."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -53,26 +55,40 @@ def run_on_meta(network: nn.Module, *inputs: Any) -> tuple[Any, dict[str, torch.
     # On the meta device a norm takes a hundred times longer than what it stands for.
     for norm in norms:
         norm.__dict__['forward'] = partial(_affine, norm)
-    # Nothing is saved by computing shapes twice, and gradients of some weights alone are
-    # refused by PyTorch's checkpoints.
+    try:
+        with without_checkpointing(network):
+            output = torch.func.functional_call(
+                network, parameters | buffers, inputs, tie_weights=False
+            )
+    finally:
+        for norm in norms:
+            del norm.__dict__['forward']
+    return output, parameters
+
+
+@contextmanager
+def without_checkpointing(network: nn.Module) -> Iterator[None]:
+    """Let no module compute activations again (``with_cp``).
+
+    PyTorch's checkpoints refuse to give the gradients of some weights alone; for shapes
+    they save nothing.
+
+    Args:
+        network (nn.Module): The network.
+    """
     checkpointed = [
         (module, option)
-        for module in modules.values()
+        for module in network.modules()
         for option in CHECKPOINTED
         if getattr(module, option, None) is True
     ]
     for module, option in checkpointed:
         setattr(module, option, False)
     try:
-        output = torch.func.functional_call(
-            network, parameters | buffers, inputs, tie_weights=False
-        )
+        yield
     finally:
-        for norm in norms:
-            del norm.__dict__['forward']
         for module, option in checkpointed:
             setattr(module, option, True)
-    return output, parameters
 
 
 @torch.no_grad()

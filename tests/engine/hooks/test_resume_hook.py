@@ -74,7 +74,7 @@ def test_a_checkpoint_hardly_grows(killed):
     checkpoint = torch.load(killed / 'iter_2.pth', weights_only=True)
     stock = {'meta', 'state_dict', 'message_hub', 'optimizer', 'param_schedulers'}
     assert checkpoint.keys() == stock
-    ours = dict(processes=1, batch_size=4, batches_of_epoch=2)
+    ours = dict(processes=1, batch_size=4, accumulative_counts=1, batches_of_epoch=2)
     assert ours.items() <= checkpoint['meta'].items()
 
 
@@ -89,6 +89,37 @@ def test_gradients_are_there_while_they_are_incomplete(tmp_path):
     (best,) = (name for name in held if name.startswith('best'))
     assert held[best] == held['iter_3'] == held['iter_4'] == 0
     assert held['iter_1'] == held['iter_2'] > 50
+
+
+@pytest.mark.parametrize(
+    ('changes', 'taken'),
+    [
+        ({}, True),
+        ({'randomness.seed': 8}, True),
+        ({'optim_wrapper.accumulative_counts': 2}, False),
+        ({'train_dataloader.batch_size': 2}, False),
+    ],
+)
+def test_gradients_of_another_accumulation_are_not_taken(changes, taken, tmp_path):
+    """Seen: a third of them was added to a half of others."""
+    options = {'optim_wrapper.accumulative_counts': 3}
+    train(config(**options), tmp_path, kill_after=1)
+    assert 'gradients' in torch.load(tmp_path / 'iter_1.pth', weights_only=True)
+    runner = build(config(**(options | changes)), tmp_path, resume=True)
+    with_gradients = []
+
+    class Look(Hook):
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            parameters = runner.model.parameters()
+            with_gradients.append(any(p.grad is not None for p in parameters))
+
+    runner.register_hook(Look())
+    said = []
+    runner.logger.warning = said.append
+    runner.train()
+    assert with_gradients[0] is taken
+    differs = 'accumulative_counts was 3, is 2' in ' '.join(said)
+    assert differs is ('optim_wrapper.accumulative_counts' in changes)
 
 
 def test_it_runs_in_any_training_and_before_other_hooks(killed, tmp_path):
