@@ -1,9 +1,10 @@
-"""Names the argument that was meant, where a config misspells one."""
+"""Names the argument that was meant, where a config misspells one; knows numbers."""
 
 import difflib
 import functools
 import inspect
 from collections.abc import Collection
+from numbers import Integral, Real
 
 
 def checked_arguments(cls: type) -> type:
@@ -37,6 +38,16 @@ def checked_arguments(cls: type) -> type:
     checked_init.__signature__ = signature.replace(parameters=[own, *parameters])
     cls.__init__ = checked_init
     return cls
+
+
+def is_number(value: object) -> bool:
+    """Whether a value of a config is a number; True is none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def is_integer(value: object) -> bool:
+    """Whether a value of a config is an integer; True is none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def unknown_argument(key: object, known: Collection[str]) -> str:

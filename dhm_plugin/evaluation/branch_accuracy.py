@@ -6,7 +6,7 @@ import torch
 from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
 
-from ..checked_arguments import checked_arguments
+from ..checked_arguments import checked_arguments, is_integer
 from .branch_log_probs import ENSEMBLE, branch_log_probs, means, with_ensemble
 
 
@@ -31,8 +31,9 @@ class BranchAccuracy(BaseMetric):
             means ``'branch'``.
 
     Raises:
-        ValueError: If a prediction has no logits of the branches, or scores of other
-            logits, as of test-time augmentation, or fewer classes than a k.
+        ValueError: If ``topk`` is no positive integer or list of such, or a prediction
+            has no logits of the branches, or scores of other logits, as of test-time
+            augmentation, or fewer classes than a k.
     """
 
     default_prefix = 'branch'
@@ -44,7 +45,12 @@ class BranchAccuracy(BaseMetric):
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
-        self.topk = (topk,) if isinstance(topk, int) else tuple(topk)
+        self.topk = tuple(topk) if isinstance(topk, Sequence) else (topk,)
+        if not self.topk or not all(is_integer(k) and k >= 1 for k in self.topk):
+            raise ValueError(
+                f'BranchAccuracy: topk={topk}; it must be an integer, at least 1, or a '
+                'list of such, as (1, 5)'
+            )
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
         """Rank the labels of a batch.

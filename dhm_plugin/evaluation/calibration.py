@@ -6,7 +6,7 @@ import torch
 from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
 
-from ..checked_arguments import checked_arguments
+from ..checked_arguments import checked_arguments, is_integer
 from .branch_log_probs import ENSEMBLE, branch_log_probs, with_ensemble
 
 
@@ -40,8 +40,8 @@ class Calibration(BaseMetric):
             means ``'calibration'``.
 
     Raises:
-        ValueError: If ``bins`` is not positive, or a prediction has scores of other
-            logits than its branches', as of test-time augmentation.
+        ValueError: If ``bins`` is no positive integer, or a prediction has scores of
+            other logits than its branches', as of test-time augmentation.
     """
 
     default_prefix = 'calibration'
@@ -50,8 +50,10 @@ class Calibration(BaseMetric):
         self, bins: int = 15, collect_device: str = 'cpu', prefix: str | None = None
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
-        if bins < 1:
-            raise ValueError(f'Calibration: bins={bins}; it must be at least 1')
+        if not is_integer(bins) or bins < 1:
+            raise ValueError(
+                f'Calibration: bins={bins!r}; it must be an integer, at least 1'
+            )
         self.bins = bins
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from ..checked_arguments import is_number
 from .iteration_seed import IterationSeed
 
 
@@ -19,7 +20,7 @@ def check_fork_prob(where: str, branch: dict) -> None:
         ValueError: If it is no number above 0 and at most 1.
     """
     prob = branch.get('fork_prob', 1.0)
-    if not isinstance(prob, (int, float)) or not 0 < prob <= 1:
+    if not is_number(prob) or not 0 < prob <= 1:
         raise ValueError(
             f'{where} has fork_prob={prob!r}; it must be a probability, above 0 and at '
             'most 1; leave out a branch that is never forked'

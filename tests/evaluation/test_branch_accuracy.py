@@ -40,6 +40,12 @@ def test_the_mean_as_prediction_has_the_scores_too(build, predictions):
     assert sample.branch_names == predictions[0].branch_names
 
 
+@pytest.mark.parametrize('topk', [0, (), (1, -1), [1.0], 2.5, True])
+def test_refuses_what_is_no_rank(topk):
+    with pytest.raises(ValueError, match=r'topk=.*; it must be an integer, at least 1'):
+        BranchAccuracy(topk=topk)
+
+
 def test_too_few_classes(predictions):
     with pytest.raises(ValueError, match=r'topk=\(1, 20\), but there are 10 classes'):
         BranchAccuracy(topk=(1, 20)).process(None, [predictions[0].to_dict()])

@@ -97,9 +97,11 @@ def test_the_bounds_of_bins():
     assert 80 / 4 < found['calibration/nll_main'] < 100 / 4
 
 
-def test_refuses_no_bins():
-    with pytest.raises(ValueError, match='Calibration: bins=0; it must be at least 1'):
-        Calibration(bins=0)
+@pytest.mark.parametrize('bins', [0, 2.5, True, '15'])
+def test_refuses_no_bins(bins):
+    expected = f'Calibration: bins={bins!r}; it must be an integer, at least 1'
+    with pytest.raises(ValueError, match=expected):
+        Calibration(bins=bins)
 
 
 def test_a_bound_is_in_the_bin_below():

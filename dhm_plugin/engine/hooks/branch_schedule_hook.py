@@ -10,7 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
-from ...checked_arguments import checked_arguments
+from ...checked_arguments import checked_arguments, is_number
 from ...models import DHMClassifier
 from ..utils import network_of
 
@@ -122,7 +122,9 @@ def _check(name: str, points: Points | None, largest: float) -> None:
     given = f'BranchScheduleHook: {name}={points}'
     form = 'points (share of the training, value), such as [(0, 0), (0.5, 1)]'
     try:
-        shares, values = zip(*((float(share), float(value)) for share, value in points))
+        shares, values = zip(*points)
+        if not all(map(is_number, (*shares, *values))):
+            raise TypeError
     except (TypeError, ValueError):
         raise ValueError(f'{given}; it must be a list of {form}') from None
     if not 0 <= shares[0] <= shares[-1] <= 1 or list(shares) != sorted(shares):

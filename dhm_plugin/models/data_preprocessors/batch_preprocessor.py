@@ -100,6 +100,8 @@ class BatchPreprocessor(ClsDataPreprocessor):
             images = images.flip(-3)
         if self.mean is None:
             return images.float()
+        # Grey ones get as many channels as there are means.
+        images = images.expand(torch.broadcast_shapes(images.shape, self.mean.shape))
         normalized = torch.empty_like(images, dtype=torch.float32)
         # One by one, they stay in the CPU's cache from one pass to the next.
         one_by_one = images.is_cpu and images.dim() == 4

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
-from ...checked_arguments import checked_arguments
+from ...checked_arguments import checked_arguments, is_integer
 from ..iteration_seed import IterationSeed
 from .batch_preprocessor import BatchPreprocessor
 
@@ -63,11 +63,12 @@ class CropFlipPreprocessor(BatchPreprocessor):
             num_classes=num_classes,
             batch_augments=batch_augments,
         )
-        if crop_size < 1 or padding < 0 or not 0 <= flip_prob <= 1:
+        integers = is_integer(crop_size) and is_integer(padding)
+        if not integers or crop_size < 1 or padding < 0 or not 0 <= flip_prob <= 1:
             raise ValueError(
                 f'CropFlipPreprocessor: crop_size={crop_size}, padding={padding}, '
-                f'flip_prob={flip_prob}; the first must be positive, the second not '
-                'negative, the third from 0 to 1'
+                f'flip_prob={flip_prob}; the first must be a positive integer, the '
+                'second one that is not negative, the third from 0 to 1'
             )
         self.crop_size = crop_size
         self.padding = padding
@@ -130,14 +131,18 @@ class CropFlipPreprocessor(BatchPreprocessor):
 
     def _normalized_batch(self, images: torch.Tensor) -> torch.Tensor:
         """Turn uint8 (N, H, W, C) into float32 (N, C, H, W), channels last."""
-        count, height, width, channels = images.shape
-        if self.swap_channels and channels == 3:
+        if self.swap_channels and images.size(-1) == 3:
             images = images.flip(-1)
+        if self.mean is not None:
+            shape = torch.broadcast_shapes(images.shape, self.mean.shape[:1])
+            images = images.expand(shape)
+        count, height, width, channels = images.shape
         inputs = images.reshape(count, -1).float()
         if self.mean is not None:
             # Along whole images: broadcast over 3 channels is several times slower.
-            inputs = inputs.sub_(self.mean.flatten().repeat(height * width))
-            inputs = inputs.div_(self.std.flatten().repeat(height * width))
+            mean, std = (x.flatten().expand(channels) for x in (self.mean, self.std))
+            inputs = inputs.sub_(mean.repeat(height * width))
+            inputs = inputs.div_(std.repeat(height * width))
         return inputs.view(count, height, width, channels).permute(0, 3, 1, 2)
 
     def _random(self, device: torch.device) -> torch.Generator:

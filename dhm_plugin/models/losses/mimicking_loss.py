@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 from torch import nn
 
-from ...checked_arguments import checked_arguments
+from ...checked_arguments import checked_arguments, is_number
 
 BRANCH_GROUPS = ('all', 'main', 'side')
 
@@ -66,13 +66,13 @@ class MimickingLoss(nn.Module):
         teachers: str = 'all',
     ) -> None:
         super().__init__()
-        if not isinstance(temperature, (int, float)) or not 0 < temperature < math.inf:
+        if not is_number(temperature) or not 0 < temperature < math.inf:
             raise ValueError(
                 f'MimickingLoss: temperature={temperature!r}; it must be a positive, '
                 'finite number, such as 1.0'
             )
         for name, value in (('loss_weight', loss_weight), ('eps', eps)):
-            if not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+            if not is_number(value) or not 0 <= value < math.inf:
                 raise ValueError(
                     f'MimickingLoss: {name}={value!r}; it must be 0 or a positive, '
                     'finite number'

@@ -7,7 +7,7 @@ from mmengine.model import BaseModule, ModuleList, Sequential
 from mmpretrain.models import GlobalAveragePooling
 from mmpretrain.registry import MODELS
 
-from ...checked_arguments import checked_arguments, unknown_argument
+from ...checked_arguments import checked_arguments, is_integer, unknown_argument
 from ..backbones.cifar_backbone import INIT_CFG
 from ..forking import check_fork_prob, draw_forks
 from ..iteration_seed import IterationSeed
@@ -219,7 +219,7 @@ def _check_branch(index: int, branch: dict) -> None:
         not isinstance(branch, dict)
         or not isinstance(branch.get('stages'), (list, tuple))
         or not branch['stages']
-        or not isinstance(branch.get('fork', index), int)
+        or not is_integer(branch.get('fork', index))
     ):
         raise ValueError(
             f'{where} must be a dict with `stages`, a list of at least one stage config, '

@@ -8,6 +8,7 @@ from mmpretrain.models import ResNet
 from mmpretrain.models.backbones.resnet import get_expansion
 from torch import nn
 
+from ...checked_arguments import is_integer
 from ..backbones.cifar_backbone import CIFARBackbone
 
 
@@ -54,8 +55,8 @@ def with_stages(backbone: nn.Module, branches: Sequence[dict]) -> list[dict]:
 
 def _blocks(branch: dict) -> list[int]:
     blocks = branch['num_blocks']
-    blocks = [blocks] if isinstance(blocks, int) else blocks
-    if not blocks or not is_seq_of(blocks, int):
+    blocks = [blocks] if is_integer(blocks) else blocks
+    if not is_seq_of(blocks, int) or not blocks or not all(map(is_integer, blocks)):
         raise ValueError(
             f'SideBranchNeck: num_blocks={blocks!r}; it must be an integer, or a list of '
             'one for each stage'
@@ -70,7 +71,7 @@ def _with_stages(
     del branch['num_blocks']
     widen = branch.pop('widen', 1)
     where = f'SideBranchNeck: branches[{number}]'
-    if not isinstance(widen, int) or widen < 1:
+    if not is_integer(widen) or widen < 1:
         raise ValueError(
             f'{where} has widen={widen!r}; it must be an integer, at least 1'
         )

@@ -121,6 +121,8 @@ def test_another_weight_is_not_compiled_again(build):
         ({}, 'neither fork_prob nor loss_weight is given'),
         ({'fork_prob': 0.5}, 'fork_prob=0.5; it must be a list of points'),
         ({'fork_prob': []}, r'fork_prob=\[\]; it must be a list of points'),
+        ({'loss_weight': [('0', '0'), ('0.5', '1')]}, 'it must be a list of points'),
+        ({'fork_prob': [(0, 1, 2)]}, 'it must be a list of points'),
         ({'fork_prob': [(0, 1.5)]}, 'each value must be a probability'),
         ({'fork_prob': [(0.5, 1), (0.2, 0)]}, 'the shares must be in order'),
         ({'fork_prob': [(0, 1), (0.8, 0), (0.5, 1), (1, 0)]}, 'shares must be in order'),

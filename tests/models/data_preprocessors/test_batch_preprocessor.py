@@ -14,8 +14,9 @@ MIXUP = dict(augments=dict(type='Mixup', alpha=1.0))
 @pytest.mark.parametrize('norm', [NORM, dict(num_classes=10)])
 @pytest.mark.parametrize('listed', [False, True])
 @pytest.mark.parametrize('augments', [None, MIXUP])
-def test_is_the_stock_preprocessor_bit_for_bit(to_rgb, norm, listed, augments):
-    images = torch.randint(0, 256, (4, 3, 8, 9), dtype=torch.uint8)
+@pytest.mark.parametrize('channels', [1, 3])
+def test_is_the_stock_preprocessor_bit_for_bit(to_rgb, norm, listed, augments, channels):
+    images = torch.randint(0, 256, (4, channels, 8, 9), dtype=torch.uint8)
     before = images.clone()
     results = []
     for kind in ('ClsDataPreprocessor', 'BatchPreprocessor'):

@@ -84,8 +84,9 @@ def test_crops_images_that_are_not_square(shape):
     assert {tuple(x.flatten().tolist()) for x in crops} == expected
 
 
-def test_normalizes_images_that_are_not_square():
-    images = torch.randint(0, 256, (5, 8, 6, 3), dtype=torch.uint8)
+@pytest.mark.parametrize('channels', [1, 3])
+def test_normalizes_images_that_are_not_square(channels):
+    images = torch.randint(0, 256, (5, 8, 6, channels), dtype=torch.uint8)
     ours = build(crop_size=4)(batch_of(images, range(5)))['inputs']
     stock = MODELS.build(dict(type='ClsDataPreprocessor', **NORM))
     assert torch.equal(ours, stock(dict(inputs=images.permute(0, 3, 1, 2)))['inputs'])
@@ -188,6 +189,8 @@ def test_a_resumed_training_sees_the_same():
         dict(crop_size=0),
         dict(crop_size=8, padding=-1),
         dict(crop_size=8, flip_prob=1.5),
+        dict(crop_size=8.0),
+        dict(crop_size=8, padding=1.5),
     ],
 )
 def test_refuses_numbers_out_of_range(settings):

@@ -218,6 +218,7 @@ def test_neither_tf32_nor_autocast_can_lower_the_precision(temperature):
         dict(temperature=float('nan')),
         dict(temperature=float('inf')),
         dict(temperature='2'),
+        dict(temperature=True),
         dict(loss_weight=None),
         dict(loss_weight=float('inf')),
         dict(eps=float('inf')),

@@ -87,6 +87,7 @@ class NoStage(nn.Module):
         ([dict(stage=[stage(4, 8)])], "there is no 'stage'; did you mean 'stages'"),
         ([dict(stages=stage(4, 8))], r'branches\[0\] must be a dict with `stages`'),
         ([[stage(4, 8)]], r'branches\[0\] must be a dict with `stages`'),
+        ([dict(stages=[stage(4, 8)], fork=True)], r'branches\[0\] must be a dict with'),
         ([3], r'branches\[0\] must be a dict with `stages`'),
         (['stages'], r'branches\[0\] must be a dict with `stages`'),
         ([dict(stages=[stage(4, 8)], fork='1')], r'branches\[0\] must be a dict'),
