@@ -10,6 +10,7 @@ from paths import ROOT
 from studies import results, tables
 from studies.choice import frozen
 from studies.comparison import differences, holm, paired_difference
+from studies.curve import on_curve
 from studies.final_rows import final_rows
 from studies.study import read_study
 
@@ -120,7 +121,7 @@ def test_the_tables_of_the_final_runs_are_those_of_the_csv(name):
     study = read_study(STUDIES / f'{name}.py', STUDIES)
     rows, names = results.read(folder / 'results.csv'), [*study.configs]
     table = (folder / 'results.md').read_text()
-    assert table == tables.report(rows, names, study.claims)
+    assert table == tables.report(rows, names, study.claims, study.lengths_of_first)
     scaled = tables.calibration_table(results.read(folder / 'temperature.csv'), names)
     assert (folder / 'temperature.md').read_text() == scaled.lstrip()
     shown = (STUDIES / 'README.md').read_text()
@@ -234,6 +235,15 @@ def test_what_the_protocol_says_of_the_hours():
         f'{done:.1f} were estimated; the {left:.0f} that are left may take '
         f'{10 * round(left * ratio / 10)}.'
     ) in text
+
+
+def test_what_stage_1_says_of_plains_curve():
+    rows = results.read(STUDIES / 'map/stage1/results.csv')
+    fork, plain = (results.values(rows, c, 'flops')[10] for c in ('dhm-fork0.5', 'plain'))
+    assert f'DHM costs {fork / plain:.2f} times plain and has the lowest mean' in said()
+    curve = on_curve(rows, 'dhm-fork0.5', ['plain', 'plain-as-dhm'])
+    below = shown(curve, results.values(rows, 'dhm-fork0.5'), '')
+    assert f"{below} below plain's curve at that cost" in said()
 
 
 def test_what_stage_1_says_of_calibration():

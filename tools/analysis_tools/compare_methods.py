@@ -154,7 +154,7 @@ def main() -> None:
     names = [*study.configs]
     if not any(row['config'] in names for row in rows):
         sys.exit(f'compare_methods.py: {csv}: has no row of {", ".join(names)}')
-    text = tables.report(rows, names, study.claims)
+    text = tables.report(rows, names, study.claims, study.lengths_of_first)
     with written_at_once(args.out / 'results.md') as temporary:
         temporary.write_text(text)
     plot(rows, names, args.out / 'results.png')

@@ -89,6 +89,12 @@ class Study:
         return content | ({'lengths': dict(self.lengths)} if self.lengths else {})
 
     @property
+    def lengths_of_first(self) -> list[str]:
+        """The methods that are the first one's network, in whatever length."""
+        first, *_ = self.configs.values()
+        return [name for name, config in self.configs.items() if config == first]
+
+    @property
     def points(self) -> list[Point]:
         """All combinations of the grid's values, the first name's outermost."""
         return _points(self.grid)

@@ -15,6 +15,7 @@ from .comparison import (
     paired_difference,
     probability_of_better,
 )
+from .curve import on_curve
 from .results import CALIBRATION, branches, measures, values
 from .study import Study, tuning_name
 
@@ -26,6 +27,7 @@ def report(
     rows: Sequence[dict[str, str]],
     configs: Sequence[str],
     claims: Sequence[tuple[str, str]] = (),
+    lengths: Sequence[str] = (),
 ) -> str:
     """Lay out all tables of a study.
 
@@ -34,6 +36,8 @@ def report(
         configs (Sequence[str]): Names of the configs, in order; the first is what the
             others are compared with.
         claims (Sequence[tuple[str, str]]): As of ``Study``. Defaults to none.
+        lengths (Sequence[str]): Configs that are the first one's network, in different
+            lengths: the points of its curve. Defaults to none.
 
     Returns:
         str: The tables, each after an empty line, but those of which the rows have
@@ -43,7 +47,7 @@ def report(
         table(rows, configs)
         + claims_table({'': (rows, claims)})
         + calibration_table(rows, configs)
-        + cost_table(rows, configs)
+        + cost_table(rows, configs, lengths)
         + consistency_table(rows, configs)
     )
 
@@ -106,19 +110,26 @@ def consistency_table(rows: Sequence[dict[str, str]], configs: Sequence[str]) ->
     )
 
 
-def cost_table(rows: Sequence[dict[str, str]], configs: Sequence[str]) -> str:
+def cost_table(
+    rows: Sequence[dict[str, str]],
+    configs: Sequence[str],
+    lengths: Sequence[str] = (),
+) -> str:
     """Lay out what trainings cost.
 
     Args:
         rows (Sequence[dict[str, str]]): Of the CSV file.
         configs (Sequence[str]): Names of the configs, in order.
+        lengths (Sequence[str]): As of :func:`report`. Defaults to none.
 
     Returns:
         str: The table, after an empty line; of the seconds the median, which one
-        training that was stopped for a while does not move. Empty if the rows do not
+        training that was stopped for a while does not move; with two lengths or more,
+        how far the main branch is above the curve at its FLOPs. Empty if the rows do not
         have it.
     """
     lines = []
+    has_curve = len(lengths) > 1
     for config in configs:
         flops = values(rows, config, 'flops').values()
         if not flops:
@@ -134,7 +145,12 @@ def cost_table(rows: Sequence[dict[str, str]], configs: Sequence[str]) -> str:
                 f'{statistics.median(seconds):.0f}',
             ]
         )
+        if has_curve:
+            there = {} if config in lengths else on_curve(rows, config, lengths)
+            lines[-1].append(_difference(values(rows, config), there))
     header = ['config', 'iterations', 'TFLOPs', 'seconds (median)']
+    if has_curve:
+        header.append(f'main - the curve of {configs[0]} at these TFLOPs (95% interval)')
     return '\n' + markdown_table.table(header, *lines) if lines else ''
 
 
@@ -255,8 +271,8 @@ def settings_table(studies: Mapping[str, tuple[Study, Sequence[dict[str, str]]]]
     columns, firsts = {}, {}
     for name, (study, _) in trained.items():
         firsts[name] = next(iter(study.configs))
-        same = study.configs[firsts[name]]
-        longer = [(o, firsts[name]) for o in study.costs if study.configs[o] == same]
+        lengths = study.lengths_of_first
+        longer = [(o, firsts[name]) for o in study.costs if o in lengths]
         columns |= dict.fromkeys([*longer, *study.claims])
     lines = []
     for name, (study, rows) in trained.items():

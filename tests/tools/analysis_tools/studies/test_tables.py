@@ -187,6 +187,11 @@ def test_cost_and_calibration(tmp_path, rows, versions):
         '| plain | 6,000 | 54.0 | 101 |',
         '| dhm | 6,000 | 54.0 | 101 |',
     ]
+    longer = cost_table(rows, configs, ['plain', 'plain-longer']).splitlines()
+    assert longer[1].endswith(
+        '| main - the curve of plain at these TFLOPs (95% interval) |'
+    )
+    assert [line.split(' | ')[-1] for line in longer[3:]] == ['- |', '- |']
     header = ['config', 'seeds', 'ece_main', 'nll_main']
     header += [f'{name} - that of plain (95% interval)' for name in header[2:]]
     # Student's t of two degrees of freedom is 4.303.
