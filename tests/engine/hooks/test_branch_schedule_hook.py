@@ -61,6 +61,9 @@ def test_what_is_not_scheduled_stays(build):
     hook = BranchScheduleHook(loss_weight=[(0, 0), (1, 1)])
     found, _ = over_the_training(hook, network, [5], 10)
     assert found == [([0.3], 0.5)]
+    hook = BranchScheduleHook(loss_weight=[(0, 2), (1, 1)])
+    found, _ = over_the_training(hook, network, [5], 10)
+    assert found == [([0.3], 1.5)]
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,17 @@ def test_none_is_due_within_the_first_epoch(tmp_path):
     assert [step for step, _ in seen.found] == [2, 4]
 
 
+def test_none_is_due_between_two(tmp_path):
+    options = dict(train_cfg=dict(by_epoch=True, max_epochs=4, val_interval=2))
+    killed = tiny.runner(tmp_path, custom_hooks=[KillHook(4)], **options)
+    with pytest.raises(Killed):
+        killed.train()
+    assert (tmp_path / 'epoch_3.pth').is_file()
+    seen = Validations()
+    tiny.runner(tmp_path, resume=True, custom_hooks=[seen], **options).train()
+    assert [step for step, _ in seen.found] == [4]
+
+
 def test_it_is_not_done_twice(tmp_path):
     """The best checkpoint of the second epoch is entered into that of the epoch."""
     tiny.runner(tmp_path, 2).train()
