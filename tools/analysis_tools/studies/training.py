@@ -180,16 +180,14 @@ class Training:
             _images_of(cfg[f'{name}_dataloader'].dataset)
             for name in ('train', 'val', 'test')
         )
-        if validation == test:
+        parts = [each.pop('indices', None) for each in (train, validation, test)]
+        if validation == test and _overlap(*parts[1:]):
             raise ValueError(
                 f'{self.config}: val_dataloader and test_dataloader read the same '
                 'images; what is tuned must not see the test images: hold training '
                 'images out for val_dataloader, as configs/studies/map/base.py does'
             )
-        parts = [each.pop('indices', None) for each in (train, validation)]
-        counted = all(isinstance(part, int) for part in parts)
-        same_end = counted and (parts[0] < 0) == (parts[1] < 0)
-        if train == validation and (same_end or None in parts):
+        if train == validation and _overlap(*parts[:2]):
             raise ValueError(
                 f'{self.config}: train_dataloader and val_dataloader read some same '
                 f'images (indices {parts[0]} and {parts[1]}); what is tuned must not be '
@@ -335,6 +333,16 @@ class Training:
             # Of the file that was trained: the config may have been edited since.
             'settings': json.dumps(settings_of(load_config(self.config_file))),
         }
+
+
+def _overlap(part: object, other: object) -> bool:
+    """Whether two ``indices`` of one data set are known to have an image in common."""
+    if part is None or other is None:
+        return True
+    if isinstance(part, int) and isinstance(other, int):
+        return (part < 0) == (other < 0)
+    images = [range(each) if isinstance(each, int) else each for each in (part, other)]
+    return not {*images[0]}.isdisjoint(images[1])
 
 
 def _images_of(dataset: ConfigDict) -> dict:

@@ -139,10 +139,14 @@ def test_the_choice_is_written_once(study, tmp_path):
             frozen(path, study, rows)
 
 
-def test_what_is_tuned_must_not_see_the_test_images(tmp_path):
+@pytest.mark.parametrize('part', [{}, {'indices': 100}, {'indices': None}])
+def test_what_is_tuned_must_not_see_the_test_images(part, tmp_path):
     plain = ROOT / 'configs/plain/resnet20_1xb64_digits.py'
     configs = {'plain': MAP / 'resnet8_1xb64_fmnist.py', 'digits': plain}
-    study = Study(tmp_path, configs, [5], grid={LR: [0.1]}, tuning_seeds=[0])
+    options = {f'val_dataloader.dataset.{key}': each for key, each in part.items()}
+    if part:
+        del configs['plain']
+    study = Study(tmp_path, configs, [5], options, grid={LR: [0.1]}, tuning_seeds=[0])
     message = r'digits\.py: val_dataloader and test_dataloader read the same images'
     with pytest.raises(ValueError, match=message):
         study.tunings()
@@ -154,6 +158,7 @@ def test_what_is_tuned_must_not_see_the_test_images(tmp_path):
         ('train_dataloader.dataset.dataset.indices', None),
         ('val_dataloader.dataset.indices', None),
         ('val_dataloader.dataset.indices', 10000),
+        ('val_dataloader.dataset.indices', [60000, 49999]),
     ],
 )
 def test_what_is_tuned_must_not_see_the_training_images(key, indices, tmp_path):
